@@ -1,0 +1,43 @@
+"""The catalogue: the datasets and the county, loaded together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from .codec import Codec
+from .county import County, load_county
+from .dataset import DATASETS, Dataset, UnknownDataset, current_datasets, load_schemas
+from .workdays import WorkCalendar, load_calendar
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What every room looks things up in. Datasets of the county folder stand beside the shipped ones."""
+
+    county: County
+    datasets: dict[str, Dataset]
+    codec: Codec
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset by id or Chinese name. Raises UnknownDataset."""
+        for d in self.datasets.values():
+            if name in (d.id, d.cn):
+                return d
+        raise UnknownDataset(name, self.datasets)
+
+    @cached_property
+    def calendar(self) -> WorkCalendar:
+        """Working days: the shipped table and, over it, the county's own `workdays.csv`."""
+        own = self.county.folder / "workdays.csv"
+        return load_calendar(extra=[own] if own.exists() else [])
+
+
+@cache
+def load_catalogue(county: Path | None = None) -> Catalogue:
+    """The catalogue of a county folder; without one, of the folder the setting CREDIT_COUNTY chooses."""
+    loaded = load_county(county)
+    own = loaded.folder / "datasets"
+    schemas = load_schemas([DATASETS, own] if own.is_dir() else [DATASETS])
+    return Catalogue(loaded, current_datasets(schemas), Codec(schemas))

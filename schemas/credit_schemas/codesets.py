@@ -1,0 +1,62 @@
+"""Code sets: the closed lists a choice must come from, with the spellings that mean the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+CODESETS = Path(__file__).parent / "data" / "codesets.json"
+
+
+@dataclass(frozen=True)
+class CodeSet:
+    """One list. `other` names the value that must carry an explanation, written `其他-补办` (STANDARDS 9, row 7)."""
+
+    id: str
+    cn: str
+    values: tuple[str, ...]
+    aliases: dict[str, str]
+    labels: dict[str, str]
+    other: str | None
+    basis: str
+
+    def canonical(self, text: str) -> str:
+        """The standard word for a spelling; text that is no known spelling comes back unchanged."""
+        if self.other:
+            for opener in (self.other, "其它"):
+                if text.startswith(opener):
+                    rest = text[len(opener) :].lstrip("-—－–_:：（(").rstrip("）)")
+                    return f"{self.other}-{rest}" if rest else self.other
+        return self.aliases.get(text, text)
+
+    def has(self, text: str) -> bool:
+        """True for a listed value, or for the open one with its explanation."""
+        return text in self.values or bool(
+            self.other and text.startswith(f"{self.other}-") and text[len(self.other) + 1 :]
+        )
+
+    @property
+    def shown(self) -> str:
+        """The list as a person reads it."""
+        labelled = [f"{v}（{self.labels[v]}）" if v in self.labels else v for v in self.values]
+        return "、".join([*labelled, f"{self.other}-（写明具体内容）"] if self.other else labelled)
+
+
+@cache
+def load_codesets(path: Path = CODESETS) -> dict[str, CodeSet]:
+    """All code sets by id."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: CodeSet(
+            id=name,
+            cn=c["cn"],
+            values=tuple(c["values"]),
+            aliases=c.get("aliases", {}),
+            labels=c.get("labels", {}),
+            other=c.get("other"),
+            basis=c.get("basis", ""),
+        )
+        for name, c in raw.items()
+    }

@@ -1,0 +1,169 @@
+"""Datasets: one Avro schema file each, from which everything else about a dataset is derived.
+
+A field carries attributes that Avro ignores and we live by: `cn` (Chinese name), `role` (what other rooms call it),
+`form` (how text becomes a value), `width` (characters), `codes` (code set), `rules`, `personal` (`id` or `name`),
+`extension` (a county column that never travels upward), `system` (filled by the producer, not by a person).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+DATASETS = Path(__file__).parent / "datasets"
+
+
+class ContractError(Exception):
+    """The contract's own files are wrong; nothing a sender can mend."""
+
+    retriable = False
+
+
+class UnknownDataset(ContractError):
+    """No dataset of that id is in the catalogue."""
+
+    def __init__(self, dataset: str, known: Iterable[str]) -> None:
+        self.dataset = dataset
+        self.known = sorted(known)
+        super().__init__(f"没有名为“{dataset}”的数据集；可用的有：{'、'.join(self.known)}。")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a dataset."""
+
+    column: str
+    cn: str
+    role: str
+    form: str
+    width: int | None = None
+    codes: str | None = None
+    rules: tuple[dict[str, Any], ...] = ()
+    personal: str | None = None
+    extension: bool = False
+    blank_means: str | None = None
+    keep_original: bool = False
+    note: str = ""
+    example: str = ""
+
+    @cached_property
+    def mandatory(self) -> bool:
+        """True when the column must be filled in every row (an unconditional rejecting `required`)."""
+        return any(r["kind"] == "required" and "when" not in r and _rejects(r) for r in self.rules)
+
+    @cached_property
+    def conditional(self) -> bool:
+        """True when the column must be filled in some rows."""
+        return any(r["kind"] == "required" and "when" in r and _rejects(r) for r in self.rules)
+
+    @property
+    def sealed(self) -> bool:
+        """True when the value leaves the department only sealed."""
+        return self.personal == "id"
+
+
+def _rejects(rule: dict[str, Any]) -> bool:
+    return bool(rule.get("severity", "reject") == "reject")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset: its schema as written and its columns in upload order."""
+
+    id: str
+    cn: str
+    kind: str
+    schema_id: int
+    version: int
+    basis: str
+    natural_key: tuple[str, ...]
+    rules: tuple[dict[str, Any], ...]
+    fields: tuple[Field, ...]
+    schema: dict[str, Any] = field(repr=False, hash=False, compare=False)
+
+    @cached_property
+    def by_column(self) -> dict[str, Field]:
+        """National column code to field."""
+        return {f.column: f for f in self.fields}
+
+    @cached_property
+    def by_role(self) -> dict[str, Field]:
+        """Role to field; a role occurs once in a dataset."""
+        return {f.role: f for f in self.fields}
+
+    def column(self, role: str) -> str | None:
+        """The column that plays a role, or None when the dataset has none."""
+        found = self.by_role.get(role)
+        return found.column if found else None
+
+    def value(self, values: dict[str, Any], role: str) -> Any:
+        """The value a row has in a role; None when the dataset has no such role or the cell is empty."""
+        found = self.by_role.get(role)
+        return values.get(found.column) if found else None
+
+    @property
+    def table(self) -> str:
+        """The warehouse table in schema `core`."""
+        return self.id
+
+
+def parse_dataset(schema: dict[str, Any]) -> Dataset:
+    """Read one schema file's content; raises ContractError when two columns share a name or a role."""
+    fields = tuple(_field(f) for f in schema["fields"] if not f.get("system") and "cn" in f)
+    for what, names in (("column", [f.column for f in fields]), ("role", [f.role for f in fields])):
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ContractError(f"dataset {schema['dataset']}: {what} used twice: {', '.join(twice)}")
+    return Dataset(
+        id=schema["dataset"],
+        cn=schema["cn"],
+        kind=schema["kind"],
+        schema_id=schema["schema_id"],
+        version=schema["version"],
+        basis=schema.get("basis", ""),
+        natural_key=tuple(schema.get("natural_key", ())),
+        rules=tuple(schema.get("rules", ())),
+        fields=fields,
+        schema=schema,
+    )
+
+
+def _field(raw: dict[str, Any]) -> Field:
+    return Field(
+        column=raw["name"],
+        cn=raw["cn"],
+        role=raw["role"],
+        form=raw["form"],
+        width=raw.get("width"),
+        codes=raw.get("codes"),
+        rules=tuple(raw.get("rules", ())),
+        personal=raw.get("personal"),
+        extension=bool(raw.get("extension")),
+        blank_means=raw.get("blank_means"),
+        keep_original=bool(raw.get("keep_original")),
+        note=raw.get("note", ""),
+        example=raw.get("example", ""),
+    )
+
+
+def load_schemas(folders: Iterable[Path] = (DATASETS,)) -> list[dict[str, Any]]:
+    """All schema files of the folders, every version, ordered by schema id; ids must be unique."""
+    schemas = [json.loads(p.read_text(encoding="utf-8")) for d in folders for p in sorted(d.glob("*.avsc"))]
+    ids = [s["schema_id"] for s in schemas]
+    twice = {i for i in ids if ids.count(i) > 1}
+    if twice:
+        raise ContractError(f"schema ids used twice: {sorted(twice)}")
+    return sorted(schemas, key=lambda s: int(s["schema_id"]))
+
+
+def current_datasets(schemas: Iterable[dict[str, Any]]) -> dict[str, Dataset]:
+    """The newest version of every dataset that people report (schemas of kind `system` are not among them)."""
+    newest: dict[str, dict[str, Any]] = {}
+    for s in schemas:
+        if s["kind"] != "system" and s["version"] >= newest.get(s["dataset"], s)["version"]:
+            newest[s["dataset"]] = s
+    return {name: parse_dataset(s) for name, s in newest.items()}

@@ -1,0 +1,84 @@
+"""Event headers: CloudEvents 1.0, Kafka binding, binary mode.
+
+`ce_id` is a UUIDv7 made once by the producer and kept by every retry; `ce_type` is `credit.<dataset>.<act>`;
+`ce_source` names the county and the unit that answers for the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+SPEC_VERSION = "1.0"
+CONTENT_TYPE = "application/avro"
+# Acts whose value is the dataset's own record; `refusal` tells of a row the door refused (schema `refusal`).
+RECORD_ACTS = ("report", "correct")
+ACTS = (*RECORD_ACTS, "revoke", "withdraw", "repair", "dispute_open", "dispute_close", "refusal")
+
+Headers = list[tuple[str, bytes]]
+
+
+class EnvelopeError(Exception):
+    """Headers that are missing or malformed; `reason` is a stable word for filters."""
+
+    reason = "envelope"
+    retriable = False
+
+
+class Envelope(NamedTuple):
+    """What the headers of an event say."""
+
+    id: UUID
+    county: str
+    unit: str
+    dataset: str
+    act: str
+    time: datetime
+
+
+def write_headers(e: Envelope) -> Headers:
+    """The Kafka headers of an event."""
+    return [
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_id", str(e.id).encode()),
+        ("ce_source", f"/{e.county}/{e.unit}".encode()),
+        ("ce_type", f"credit.{e.dataset}.{e.act}".encode()),
+        (
+            "ce_time",
+            e.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode(),
+        ),
+        ("content-type", CONTENT_TYPE.encode()),
+    ]
+
+
+def read_headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Envelope:
+    """Parse the headers. Raises EnvelopeError naming the header at fault (never its content)."""
+    found = {k: v for k, v in headers or () if v is not None}
+    text = {}
+    for name in ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"):
+        try:
+            text[name] = found[name].decode("ascii")
+        except KeyError:
+            raise EnvelopeError(f"header {name} is missing") from None
+        except UnicodeDecodeError:
+            raise EnvelopeError(f"header {name} is not ASCII") from None
+    if text["ce_specversion"] != SPEC_VERSION:
+        raise EnvelopeError("header ce_specversion is not 1.0")
+    try:
+        ident = UUID(text["ce_id"])
+    except ValueError:
+        raise EnvelopeError("header ce_id is no UUID") from None
+    if ident.version != 7:
+        raise EnvelopeError("header ce_id is no UUIDv7")
+    source, kind = text["ce_source"].split("/"), text["ce_type"].split(".")
+    if len(source) != 3 or source[0] or not source[1] or not source[2]:
+        raise EnvelopeError("header ce_source is not /<county>/<unit>")
+    if len(kind) != 3 or kind[0] != "credit" or kind[2] not in ACTS:
+        raise EnvelopeError("header ce_type is not credit.<dataset>.<act>")
+    try:
+        time = datetime.fromisoformat(text["ce_time"])
+    except ValueError:
+        raise EnvelopeError("header ce_time is no RFC 3339 time") from None
+    return Envelope(ident, source[1], source[2], kind[1], kind[2], time if time.tzinfo else time.replace(tzinfo=UTC))

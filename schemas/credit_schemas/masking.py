@@ -1,0 +1,21 @@
+"""One fixed mask everywhere (STANDARDS 5, masking): different masks of one number can be joined back."""
+
+from __future__ import annotations
+
+# First six (the region) and last four of an ID number, the Henan practice; shorter numbers of other documents
+# keep two at each end, and what is too short to hide anything is hidden whole.
+LONG = (15, 6, 4)
+SHORT = (6, 2, 2)
+
+
+def mask_number(number: str) -> str:
+    """`410421199001010011` becomes `410421********0011`; the length is kept."""
+    for least, left, right in (LONG, SHORT):
+        if len(number) >= least:
+            return number[:left] + "*" * (len(number) - left - right) + number[-right:]
+    return "*" * len(number)
+
+
+def mask_name(name: str) -> str:
+    """A natural person's name for readers who need not know it: the first character stays."""
+    return name[:1] + "*" * (len(name) - 1)
