@@ -1,0 +1,195 @@
+"""What happens to the live copies when a batch is judged: checks, versions, duplicates, ends.
+
+All functions work inside the caller's transaction.
+"""
+
+import hmac
+import re
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from credit_platforms.sandbox import codes
+from credit_platforms.sandbox.checks import CITIZEN_CARD, PERSON, Problem, check_row
+from credit_platforms.sandbox.columns import TABLES, Table
+from credit_platforms.sandbox.envelope import Row, digest_of
+from credit_platforms.sandbox.identifiers import PLACEHOLDER, citizen_number_18
+from credit_platforms.sandbox.personas import Persona
+from credit_platforms.sandbox.switches import Switches
+
+CHINA: Final = ZoneInfo("Asia/Shanghai")
+_BRACKETS: Final = str.maketrans("〔〕【】[]［］（）{}", "()()()()()()")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The platform's answer for one row."""
+
+    result: Literal["accepted", "rejected"]
+    code: str
+    message: str
+    problems: tuple[Problem, ...] = ()
+    external_no: str | None = None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a judgement depends on beside row and store: who plays, which switches, the time, the key secret."""
+
+    persona: Persona
+    switches: Switches
+    now: datetime
+    secret: bytes
+
+
+def judge(connection: sqlite3.Connection, desk: Desk, client: str, table_id: str, row: Row) -> Verdict | None:
+    """Judge one row and change its live copy; None when the switch `lose_percent` swallows it."""
+    if desk.switches.loses(row.record_no):
+        return None
+    if desk.switches.rejects(row.record_no):
+        code = desk.switches.reject_code
+        return _rejected(code, codes.MEANING.get(code, codes.MEANING[codes.REHEARSED]))
+    held = connection.execute(
+        "SELECT seq, table_id, state, revision, digest, external_no FROM record WHERE client = ? AND record_no = ?",
+        (client, row.record_no),
+    ).fetchone()
+    if held is not None and held["table_id"] != table_id:
+        return _rejected(codes.OTHER_TABLE)
+    if row.op == "end":
+        return _end(connection, desk, client, table_id, row, held)
+    return _put(connection, desk, client, TABLES[table_id], row, held)
+
+
+def natural_key(table: Table, data: Mapping[str, object], secret: bytes) -> str:
+    """Keyed digest of what makes a decision one decision: body, document number, subject, day (STANDARDS 1.3).
+
+    Keyed, because the subject of a natural person is an ID number and a bare digest of it could be searched.
+    """
+
+    def value(name: str) -> str:
+        return str(data.get(name) or "").strip()
+
+    if value(table.party("LB")) == PERSON:
+        number = value(table.party("ZJHM"))
+        id_type = value(table.party("ZJLX"))
+        subject = f"{id_type}:{citizen_number_18(number) if id_type == CITIZEN_CARD else number}"
+    elif value(table.party("SHXYM")) == PLACEHOLDER:
+        subject = f"{value(table.party('MC'))}:{value(table.representative)}"
+    else:
+        subject = value(table.party("SHXYM"))
+    document_no = re.sub(r"\s", "", value(table.document_no)).translate(_BRACKETS)
+    decided = re.sub(r"\D", "", value(table.decision_date))
+    text = "\x1f".join((table.id, value(table.authority_code), document_no, subject, decided))
+    return hmac.new(secret, text.encode("utf-8", "surrogatepass"), "sm3").hexdigest()
+
+
+def content_digest(data: Mapping[str, object]) -> str:
+    """Digest of a row as both sides can compute it: canonical JSON of the columns that are not empty."""
+    return digest_of({name: value for name, value in data.items() if value not in (None, "")})
+
+
+def _put(
+    connection: sqlite3.Connection, desk: Desk, client: str, table: Table, row: Row, held: sqlite3.Row | None
+) -> Verdict:
+    digest = content_digest(row.data)
+    if held is not None:
+        stale = _stale_put(held, row.revision, digest)
+        if stale is not None:
+            return stale
+    problems = check_row(table, row.data, desk.persona, desk.now.astimezone(CHINA).date())
+    if problems:
+        return Verdict("rejected", problems[0].code, "；".join(p.message for p in problems), tuple(problems))
+    key = natural_key(table, row.data, desk.secret)
+    twin = connection.execute(
+        "SELECT 1 FROM record WHERE natural_key = ? AND state = 'live' AND (client, record_no) <> (?, ?)",
+        (key, client, row.record_no),
+    ).fetchone()
+    if twin is not None:
+        return _rejected(codes.DUPLICATE)
+    # The platform's own number is given once and kept, also over an end and a new beginning.
+    external_no = (held["external_no"] if held is not None else None) or _next_number(connection, desk, table)
+    _write(connection, desk, client, table.id, row, "live", digest, key, external_no)
+    return _accepted(codes.STORED, external_no)
+
+
+def _stale_put(held: sqlite3.Row, revision: int, digest: str) -> Verdict | None:
+    """The verdict on a put that brings nothing newer than what is held, None when it is newer."""
+    if revision > held["revision"]:
+        return None
+    if revision < held["revision"]:
+        return _rejected(codes.OLDER_REVISION, external_no=held["external_no"])
+    if held["state"] == "ended":
+        return _rejected(codes.ALREADY_ENDED, external_no=held["external_no"])
+    if digest != held["digest"]:
+        return _rejected(codes.SAME_REVISION_OTHER_CONTENT, external_no=held["external_no"])
+    return _accepted(codes.UNCHANGED, held["external_no"])
+
+
+def _end(
+    connection: sqlite3.Connection, desk: Desk, client: str, table_id: str, row: Row, held: sqlite3.Row | None
+) -> Verdict:
+    if not desk.persona.can_withdraw:
+        return _rejected(codes.CANNOT_WITHDRAW)
+    if held is None:
+        # Remembered, so that a put of the same or an older revision that was overtaken does not revive it.
+        _write(connection, desk, client, table_id, row, "ended", None, None, None)
+        return _accepted(codes.ENDED_UNKNOWN, None)
+    if row.revision < held["revision"]:
+        return _rejected(codes.OLDER_REVISION, external_no=held["external_no"])
+    if held["state"] == "ended" and row.revision == held["revision"]:
+        return _accepted(codes.UNCHANGED, held["external_no"])
+    _write(connection, desk, client, table_id, row, "ended", held["digest"], None, held["external_no"])
+    return _accepted(codes.ENDED, held["external_no"])
+
+
+def _write(
+    connection: sqlite3.Connection,
+    desk: Desk,
+    client: str,
+    table_id: str,
+    row: Row,
+    state: str,
+    digest: str | None,
+    key: str | None,
+    external_no: str | None,
+) -> None:
+    connection.execute(
+        """INSERT INTO record (client, record_no, table_id, state, revision, digest, natural_key, external_no,
+                               updated_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (client, record_no) DO UPDATE SET
+               state = excluded.state, revision = excluded.revision, digest = excluded.digest,
+               natural_key = excluded.natural_key, external_no = excluded.external_no,
+               updated_at = excluded.updated_at""",
+        (
+            client,
+            row.record_no,
+            table_id,
+            state,
+            row.revision,
+            digest,
+            key,
+            external_no,
+            desk.now.isoformat(timespec="milliseconds"),
+        ),
+    )
+
+
+def _next_number(connection: sqlite3.Connection, desk: Desk, table: Table) -> str:
+    (number,) = connection.execute(
+        """INSERT INTO setting (name, value) VALUES ('last_number', '1')
+           ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
+           RETURNING value"""
+    ).fetchone()
+    return f"{desk.persona.number_prefix}-{table.id.upper()}-{int(number):010d}"
+
+
+def _accepted(code: str, external_no: str | None) -> Verdict:
+    return Verdict("accepted", code, codes.MEANING[code], external_no=external_no)
+
+
+def _rejected(code: str, message: str | None = None, external_no: str | None = None) -> Verdict:
+    return Verdict("rejected", code, message or codes.MEANING[code], external_no=external_no)
