@@ -26,7 +26,7 @@ SETTING = "CREDIT_COUNTY"
 SHIPPED = Path(__file__).parent / "counties"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object per folder and process: compared and hashed by identity
 class County:
     """A county folder, read and checked.
 

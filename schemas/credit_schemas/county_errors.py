@@ -71,5 +71,5 @@ class UnknownUnit(CountyError):
         maybe = f"是不是：{'、'.join(self.candidates)}？" if self.candidates else ""
         super().__init__(
             f"{what}{maybe}请填写单位目录中的简称、全称、代码或统一社会信用代码；"
-            "确属新单位或新写法的，请县信用信息平台管理员登记到 units.csv 或 aliases.csv。"
+            "确属新单位或新写法的，请信用信息平台管理员登记到 units.csv 或 aliases.csv。"
         )

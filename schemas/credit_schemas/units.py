@@ -1,7 +1,7 @@
 """Units (责任单位): who may report, under which spellings they are known, and what a group of them means.
 
 A spelling is found whatever its blanks, brackets and letter width, and with or without the county's own name in front
-(县, 宝丰 or 宝丰县 for that county): those prefixes are derived from the county file, never written here.
+(its level, its short name, its full name, the levels above): those prefixes are derived from the county file.
 """
 
 from __future__ import annotations
