@@ -8,6 +8,7 @@ A field carries attributes that Avro ignores and we live by: `cn` (Chinese name)
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 DATASETS = Path(__file__).parent / "datasets"
+# Dataset and column names become table and column names, topics and file names.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
 
 
 class ContractError(Exception):
@@ -112,8 +115,11 @@ class Dataset:
 
 
 def parse_dataset(schema: dict[str, Any]) -> Dataset:
-    """Read one schema file's content; raises ContractError when two columns share a name or a role."""
+    """Read one schema file's content; raises ContractError for an unfit name, or one that is used twice."""
     fields = tuple(_field(f) for f in schema["fields"] if not f.get("system") and "cn" in f)
+    for name in (schema["dataset"], *(f.column for f in fields)):
+        if not NAME.fullmatch(name):
+            raise ContractError(f"dataset {schema['dataset']}: {name!r} cannot be a name of a table or column")
     for what, names in (("column", [f.column for f in fields]), ("role", [f.role for f in fields])):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:

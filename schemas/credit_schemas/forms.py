@@ -214,7 +214,7 @@ def _calendar_day(f: Field, text: str) -> date:
                 raise Unreadable("date", f"「{f.cn}」的日期 {text} 在日历上不存在；请核对。") from None
     raise Unreadable(
         "date",
-        f"「{f.cn}」的内容“{text[:20]}”不是能认的日期；请写成 2026-05-06、2026/5/6、20260506 或 2026年5月6日，年份要四位。",
+        f"「{f.cn}」的内容“{text[:20]}”不是日期；请写成 2026-05-06、2026/5/6、20260506 或 2026年5月6日，年份要四位。",
     )
 
 
@@ -234,7 +234,7 @@ def _read_amount(f: Field, cell: Any) -> tuple[int | None, list[str]]:
         if not AMOUNT.fullmatch(text) or not any(c.isdigit() for c in text):
             raise Unreadable(
                 "amount",
-                f"「{f.cn}」的“{text[:20]}”不是数字；请只填以万元为单位的数字，例如 2000 元填 0.2。",
+                XX,
             )
     value = Decimal(text.replace(",", ""))
     if value < 0:

@@ -33,6 +33,9 @@ _ORG_FORM = re.compile(r"[0-9A-Z]{8}[0-9X]")
 # GB 11714: sum + check is a multiple of 11; check 10 is written X.
 _ORG_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2, 1)
 
+# Not NFKC: that would also fold what nobody types by mistake, and is not final after upper-casing.
+_HALF_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
+
 _DIGITS = re.compile(r"[0-9]+")
 _RIC18_FORM = re.compile(r"[0-9]{17}[0-9X]")
 _RIC_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -160,8 +163,7 @@ def canonical_id(id_type: str, number: str) -> str:
     Full-width characters become half-width, blanks, control and zero-width characters go, letters become
     upper-case; a valid 15-digit number of a type in ``RIC_TYPES`` becomes its 18-character form.
     """
-    if not number.isascii():
-        number = unicodedata.normalize("NFKC", number)
+    number = number.translate(_HALF_WIDTH)
     if not number.isalnum():
         number = "".join(char for char in number if not _is_blank(char))
     number = number.upper()

@@ -167,9 +167,7 @@ class CenterKey:
         return self._private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption()
-            if password is None
-            else serialization.BestAvailableEncryption(password),
+            serialization.NoEncryption() if password is None else serialization.BestAvailableEncryption(password),
         )
 
     @classmethod
@@ -252,7 +250,7 @@ SUITES = {1: Suite(32, _x25519_encapsulate, _x25519_decapsulate, _sm4_gcm_encryp
 _CURRENT_SUITE = 1
 
 
-def looks_sealed(b: bytes) -> bool:
+def looks_sealed(b: bytes | memoryview) -> bool:
     """Whether ``b`` has the form of a sealed value (known suite, long enough); proves nothing about it."""
     return len(b) > 0 and b[0] in SUITES and len(b) >= _overhead(SUITES[b[0]])
 
@@ -304,14 +302,15 @@ class Opener:
         self._lock = threading.Lock()
         self._sessions: OrderedDict[bytes, bytes] = OrderedDict()
 
-    def open(self, sealed: bytes, context: str) -> str:
-        """Return the text.
+    def open(self, sealed: bytes | memoryview, context: str) -> str:
+        """Return the text; takes a ``memoryview`` as well, which is how psycopg2 returns bytea.
 
         Raises:
             UnknownSuite: the first byte names no suite.
             UnknownKey: sealed for a key that is not held (retriable).
             Tampered: anything else that is not exactly what ``Sealer.seal`` gave for this context.
         """
+        sealed = bytes(sealed)
         if not sealed:
             raise Tampered("short")
         suite = SUITES.get(sealed[0])
@@ -322,7 +321,7 @@ class Opener:
         wrapped_at = 1 + _KEY_ID_SIZE
         nonce_at = wrapped_at + suite.encapsulated_size
         body_at = nonce_at + _NONCE_SIZE
-        header = bytes(sealed[:nonce_at])
+        header = sealed[:nonce_at]
         key = self._keys.get(header[1:wrapped_at])
         if key is None:
             raise UnknownKey(header[1:wrapped_at])
@@ -394,22 +393,23 @@ class AtRest:
         nonce = os.urandom(_NONCE_SIZE)
         return self._header + nonce + _sm4_gcm_encrypt(self._key, nonce, _encode(text), self._bound(context))
 
-    def open(self, value: bytes, context: str = "") -> str:
+    def open(self, value: bytes | memoryview, context: str = "") -> str:
         """Return the text.
 
         Raises:
             UnknownKey: encrypted under another key version (``key_id`` holds its 4 bytes).
             UnknownSuite, Tampered: not a value of ``seal`` for this context.
         """
+        value = bytes(value)
         self.key_version_of(value)
         if value[: self._HEADER_SIZE] != self._header:
-            raise UnknownKey(bytes(value[1 : self._HEADER_SIZE]))
+            raise UnknownKey(value[1 : self._HEADER_SIZE])
         body_at = self._HEADER_SIZE + _NONCE_SIZE
         nonce, body = value[self._HEADER_SIZE : body_at], value[body_at:]
         return _decode(_sm4_gcm_decrypt(self._key, nonce, body, self._bound(context)))
 
     @classmethod
-    def key_version_of(cls, value: bytes) -> int:
+    def key_version_of(cls, value: bytes | memoryview) -> int:
         """Return the key version of a value; raises ``Tampered`` or ``UnknownSuite`` for anything else."""
         if len(value) < cls._HEADER_SIZE + _NONCE_SIZE + _TAG_SIZE:
             raise Tampered("short")

@@ -1,10 +1,10 @@
 """Working days of mainland China, for deadlines like "7 working days after the decision".
 
 The limit itself is 发改办财金〔2018〕424号. The days come from a dated table (``data/workdays.csv``, made from
-the yearly notices of the State Council, see ``workdays_seed``). A county adds the next year's notice as a second
-file with the same columns ``date,kind,basis``: kind ``holiday`` or ``workday``, one line for each day that
-differs from the plain weekend rule. Beyond the table weekends and statutory holidays apply and a deadline is
-*provisional*: good for a reminder, never for a signed figure (DESIGN, promise 5).
+the yearly notices of the State Council, see ``workdays_seed``). A county adds the next year's notice as a
+second file with the same columns ``date,kind,basis``: kind ``holiday`` or ``workday``, one line for each day
+that differs from the plain weekend rule. Beyond the table weekends and statutory holidays apply and a deadline
+is *provisional*: good for a reminder, never for a signed figure (DESIGN, promise 5).
 """
 
 import csv
@@ -156,9 +156,7 @@ def _read_table(path: Path) -> dict[date, bool]:
         if day is None:
             raise CalendarError(path, rows.line_num, f"：日期“{cells[0]}”不存在或写法不对，应如 2027-01-01")
         if works is None:
-            raise CalendarError(
-                path, rows.line_num, f"：类别“{cells[1]}”不对，应为 holiday（放假）或 workday（上班）"
-            )
+            raise CalendarError(path, rows.line_num, f"：类别“{cells[1]}”不对，应为 holiday（放假）或 workday（上班）")
         if table.setdefault(day, works) != works:
             raise CalendarError(path, rows.line_num, f"：{day} 前面已写为相反的类别，请只留一行")
     return table
@@ -188,9 +186,7 @@ def _complete_years(exceptions: Mapping[date, bool]) -> frozenset[int]:
             gained[day.year] = gained.get(day.year, 0) + (-1 if works else 1)
             if works:
                 made_up.add(day.year)
-    return frozenset(
-        year for year in made_up if gained[year] >= _statutory_day_count(year) - _ACROSS_NEW_YEAR
-    )
+    return frozenset(year for year in made_up if gained[year] >= _statutory_day_count(year) - _ACROSS_NEW_YEAR)
 
 
 def _statutory_day_count(year: int) -> int:

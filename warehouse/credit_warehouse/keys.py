@@ -1,0 +1,81 @@
+"""The center's keys: what opens sealed numbers, looks persons up, and seals them again at rest.
+
+A folder of files with mode 0600: `center-<n>.pem` (X25519, several while a key is being replaced), `lookup.key`
+(32 bytes, for HMAC-SM3; changing it orphans every person, so it has one version for life) and `at-rest-<n>.key`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from credit_schemas.sealing import AtRest, CenterKey, LookupHasher, Opener, generate_center_key
+
+KEY_BYTES = 32
+# SM4 keys have 128 bits.
+AT_REST_BYTES = 16
+
+
+class KeysMissing(Exception):
+    """The key folder lacks a file; nothing sealed can be read without it."""
+
+    retriable = False
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        super().__init__(f"密钥目录里缺少 {name}；请从密钥备份恢复，不要新建：新密钥打不开旧数据。")
+
+
+@dataclass(frozen=True)
+class CenterKeys:
+    """The center's keys, loaded."""
+
+    center: tuple[CenterKey, ...]
+    lookup: LookupHasher
+    # Record keys are digested under the same secret as persons, with another use: `b"key" + …`.
+    lookup_secret: bytes
+    at_rest: AtRest
+
+    @property
+    def opener(self) -> Opener:
+        """Opens what departments sealed."""
+        return Opener(self.center)
+
+
+def create_keys(folder: Path) -> None:
+    """Make the key files of a new center; existing files are left alone."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, content in (
+        ("center-1.pem", lambda: generate_center_key().to_pem(None)),
+        ("lookup.key", lambda: secrets.token_bytes(KEY_BYTES)),
+        ("at-rest-1.key", lambda: secrets.token_bytes(AT_REST_BYTES)),
+    ):
+        if not (folder / name).exists():
+            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as out:
+                out.write(content())
+
+
+def load_keys(folder: Path) -> CenterKeys:
+    """Load the key folder. Raises KeysMissing."""
+    pems = sorted(folder.glob("center-*.pem"))
+    at_rest = sorted(folder.glob("at-rest-*.key"), key=_version)
+    for found, name in ((pems, "center-1.pem"), (at_rest, "at-rest-1.key")):
+        if not found:
+            raise KeysMissing(folder, name)
+    if not (folder / "lookup.key").exists():
+        raise KeysMissing(folder, "lookup.key")
+    secret = (folder / "lookup.key").read_bytes()
+    newest = at_rest[-1]
+    return CenterKeys(
+        center=tuple(CenterKey.from_pem(p.read_bytes(), None) for p in pems),
+        lookup=LookupHasher(secret),
+        lookup_secret=secret,
+        at_rest=AtRest(newest.read_bytes(), _version(newest)),
+    )
+
+
+def _version(path: Path) -> int:
+    return int(path.stem.rsplit("-", 1)[1])

@@ -1,0 +1,71 @@
+"""Bring a database to the state this program needs: plain SQL migrations (yoyo), then the tables of the datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg2
+from psycopg2.extensions import parse_dsn
+from yoyo import get_backend, read_migrations
+
+from credit_schemas.dataset import Dataset
+from credit_schemas.publicity import add_months
+
+from .tables import statements
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+# Months of landing prepared ahead of today. An event of a farther month still lands, in the default partition.
+MONTHS_AHEAD = 14
+MONTHS_BACK = 3
+
+
+def migrate(owner_dsn: str, datasets: Iterable[Dataset], today: date) -> list[str]:
+    """Apply what is missing; returns the ids of the migrations applied now. Safe to repeat."""
+    backend = get_backend(_url(owner_dsn))
+    migrations = read_migrations(str(MIGRATIONS))
+    with backend.lock():
+        missing = backend.to_apply(migrations)
+        applied = [m.id for m in missing]
+        backend.apply_migrations(missing)
+    with psycopg2.connect(owner_dsn) as con, con.cursor() as cur:
+        for statement in [*statements(datasets), *partition_statements(today)]:
+            cur.execute(statement)
+    con.close()
+    return applied
+
+
+def pending(owner_dsn: str) -> list[str]:
+    """Migrations this program needs and the database lacks: a consumer refuses to start on any."""
+    backend = get_backend(_url(owner_dsn))
+    return [m.id for m in backend.to_apply(read_migrations(str(MIGRATIONS)))]
+
+
+def partition_statements(today: date) -> list[str]:
+    """One partition of landing per month, by the UUIDv7 bounds of that month in UTC."""
+    made = []
+    first = add_months(today.replace(day=1), -MONTHS_BACK)
+    for i in range(MONTHS_BACK + MONTHS_AHEAD + 1):
+        month, following = add_months(first, i), add_months(first, i + 1)
+        made.append(
+            f"CREATE TABLE IF NOT EXISTS landing.event_{month:%Y_%m} PARTITION OF landing.event"
+            f" FOR VALUES FROM ('{uuid7_floor(month)}') TO ('{uuid7_floor(following)}')"
+        )
+    return made
+
+
+def uuid7_floor(day: date) -> str:
+    """The smallest UUIDv7 of a day: its first 48 bits are milliseconds since 1970."""
+    ms = (datetime(day.year, day.month, day.day) - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
+    text = f"{ms:012x}" + "0" * 20
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _url(dsn: str) -> str:
+    p = parse_dsn(dsn)
+    return (
+        f"postgresql://{quote(p['user'])}:{quote(p.get('password', ''), safe='')}"
+        f"@{p.get('host', '127.0.0.1')}:{p.get('port', '5432')}/{p['dbname']}"
+    )
