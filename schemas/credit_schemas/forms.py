@@ -234,7 +234,7 @@ def _read_amount(f: Field, cell: Any) -> tuple[int | None, list[str]]:
         if not AMOUNT.fullmatch(text) or not any(c.isdigit() for c in text):
             raise Unreadable(
                 "amount",
-                XX,
+                f"「{f.cn}」的“{text[:20]}”不是数字；请只填以万元为单位的数字，例如 2000 元填 0.2。",
             )
     value = Decimal(text.replace(",", ""))
     if value < 0:
