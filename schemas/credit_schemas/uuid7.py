@@ -44,7 +44,7 @@ _given = _Sequence()
 def _restart_after_fork() -> None:
     """Give a forked child fresh sequences: its parent goes on with the same counter and may hold a lock."""
     global _clock, _given
-    pass
+    _clock, _given = _Sequence(), _Sequence()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
