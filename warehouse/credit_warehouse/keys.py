@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from credit_schemas.sealing import AtRest, CenterKey, LookupHasher, Opener, generate_center_key
@@ -38,9 +39,9 @@ class CenterKeys:
     lookup_secret: bytes
     at_rest: AtRest
 
-    @property
+    @cached_property
     def opener(self) -> Opener:
-        """Opens what departments sealed."""
+        """Opens what departments sealed; one object, because it remembers sessions."""
         return Opener(self.center)
 
 
