@@ -60,9 +60,7 @@ class SandboxClient:
     def call(self, method: str, target: str, document: object = None, **headers: str) -> httpx.Response:
         """One signed request; `document` is sent as JSON."""
         body = b"" if document is None else json.dumps(document, ensure_ascii=False).encode()
-        return self.http.request(
-            method, target, content=body, headers=self.headers(method, target, body) | headers
-        )
+        return self.http.request(method, target, content=body, headers=self.headers(method, target, body) | headers)
 
     def get(self, target: str) -> httpx.Response:
         """Signed GET."""
@@ -206,9 +204,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_sandbox(
-    folder: Path, persona: str = "province", options: Iterable[str] = ()
-) -> Iterator[Running]:
+def running_sandbox(folder: Path, persona: str = "province", options: Iterable[str] = ()) -> Iterator[Running]:
     """The real program on a free port, its store in `folder`; killed (not asked) when still alive at the end."""
     port = free_port()
     log = folder / "sandbox.log"

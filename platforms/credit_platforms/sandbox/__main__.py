@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 
@@ -15,6 +16,10 @@ from credit_platforms.sandbox.connections import CuttableProtocol, cut
 from credit_platforms.sandbox.errors import ConfigError
 from credit_platforms.sandbox.personas import PERSONAS
 from credit_platforms.sandbox.store import Store
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than HTTP clients keep an idle connection (httpx 5 s): with uvicorn's own 5 s both ends close at once, and
+a busy client meets connections that are cut under its request."""
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -57,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # `cut` finds a connection by its true peer.
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     return 0
 
