@@ -34,7 +34,7 @@ def records(con: connection, dataset: Dataset, *, unit: str | None = None) -> It
         for row in cur:
             governing, content = row[:9], row[9:]
             values: dict[str, str] = {}
-            person = dict(zip((f.column for f in dataset.fields), content, strict=True)).get(category) == PERSON
+            person = dict(zip((f.column for f in dataset.fields), content, strict=True)).get(category or "") == PERSON
             for f, value in zip(dataset.fields, content, strict=True):
                 if value is None:
                     continue
