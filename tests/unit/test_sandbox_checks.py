@@ -260,9 +260,7 @@ def test_the_digest_ignores_empty_columns_and_their_order():
 
 @given(st.lists(st.sampled_from(sorted(PENALTY_KINDS)), min_size=1, unique=True))
 def test_any_list_of_known_kinds_is_read(kinds):
-    row = penalty(CF_CFLB="；".join(kinds)[:255], CF_NR_ZKDX="许可证")
-    known = set(row["CF_CFLB"].split("；")) <= PENALTY_KINDS
-    assert (found("xzcf", row) == []) is known
+    assert found("xzcf", penalty(CF_CFLB="；".join(kinds), CF_NR_ZKDX="许可证")) == []
 
 
 def test_shares_hit_the_same_records_every_time_and_about_as_many_as_asked():
