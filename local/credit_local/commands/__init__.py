@@ -1,0 +1,1 @@
+"""The commands of `credit`, by what they are about."""

@@ -1,0 +1,80 @@
+"""`credit migrate|consume|relay|deadletters`: from Kafka into the warehouse, and receipts back."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, datetime
+
+import click
+from credit_consumer.relay import relay as run_relay
+from credit_consumer.run import consume as run_consumer
+
+from credit_consumer import deadletters as letters
+from credit_schemas.catalogue import load_catalogue
+from credit_warehouse.connect import dsn
+from credit_warehouse.migrate import migrate as run_migrations
+from credit_warehouse.settings import load_settings
+
+from .options import database, emit_json, json_option, table
+
+until_idle_option = click.option(
+    "--until-idle", type=float, default=None, metavar="秒", help="连续这么多秒没有新消息就结束；默认一直运行。"
+)
+
+
+def log_to_stderr() -> None:
+    """Services log one line a batch; libraries only when something is wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("credit_consumer").setLevel(logging.INFO)
+
+
+@click.command()
+def migrate() -> None:
+    """把数据库升级到本程序需要的结构；可以重复执行。"""
+    applied = run_migrations(dsn(load_settings(), "owner"), load_catalogue().datasets.values(), date.today())
+    click.echo(f"已执行：{'、'.join(applied)}。" if applied else "数据库已是最新结构。")
+
+
+@click.command()
+@until_idle_option
+def consume(until_idle: float | None) -> None:
+    """入库：从 Kafka 读取、检查、写入数据仓库。"""
+    log_to_stderr()
+    run_consumer(load_settings(), until_idle=until_idle)
+
+
+@click.command()
+@until_idle_option
+def relay(until_idle: float | None) -> None:
+    """回执：把处理结果发还给报送单位。"""
+    log_to_stderr()
+    run_relay(load_settings(), until_idle=until_idle)
+
+
+@click.group()
+def deadletters() -> None:
+    """死信：读不懂的消息，一条也不丢。"""
+
+
+@deadletters.command("list")
+@click.option("--unit", help="只看一个单位（代码或任何称呼）。")
+@click.option("--reason", help="只看一种原因，如 undecodable。")
+@click.option("--state", type=click.Choice(["dead", "parked", "replayed", "discarded"]), help="只看一种状态。")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="只看这一天以后收到的。")
+@click.option("--limit", type=int, default=200, show_default=True, help="最多列出多少条。")
+@json_option
+def list_letters(
+    unit: str | None, reason: str | None, state: str | None, since: datetime | None, limit: int, as_json: bool
+) -> None:
+    """列出死信：主题、分区、位置、原因、次数；不显示内容。"""
+    code = load_catalogue().county.units.resolve(unit).code if unit else None
+    with database("reader") as con:
+        found = letters.list_dead_letters(con, unit=code, reason=reason, state=state, since=since, limit=limit)
+    if as_json:
+        emit_json(found)
+        return
+    columns = ("dead_letter_id", "topic", "partition", "offset", "reason", "state", "attempts", "last_seen")
+    table(
+        ["编号", "主题", "分区", "位置", "原因", "状态", "次数", "最近一次"],
+        [[letter[c] for c in columns] for letter in found],
+    )

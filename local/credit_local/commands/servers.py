@@ -1,0 +1,59 @@
+"""`credit up|down|status`: the embedded stack."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from credit_schemas.home import FOLDER, find_home
+
+from ..stack import Stack
+from .options import emit_json, json_option
+
+
+def stack_home() -> Path:
+    """The run folder; `credit up` in a folder without one makes it there, not in the user's home."""
+    home = find_home()
+    return home if home.exists() or "CREDIT_HOME" in os.environ else Path.cwd() / FOLDER
+
+
+@click.command()
+@click.option("--no-airflow", is_flag=True, help="不启动 Airflow（质量检查和上报改用命令运行）。")
+@click.option(
+    "--trust-producer-time",
+    is_flag=True,
+    help="仅供测试：以报送方的时间作为收到时间，用来演练过去的日子；所有数字都会注明。",
+)
+def up(no_airflow: bool, trust_producer_time: bool) -> None:
+    """启动本机的整套系统；已经在运行的不受影响。"""
+    stack = Stack(stack_home(), trust_producer_time=trust_producer_time)
+    if trust_producer_time and not stack.trust_producer_time:
+        raise click.UsageError(
+            "这套系统建立时没有用 --trust-producer-time，不能中途改变；请换一个运行目录（CREDIT_HOME）。"
+        )
+    stack.up(click.echo, with_airflow=not no_airflow)
+    click.echo(f"已就绪。运行目录：{stack.home}")
+    if not no_airflow:
+        click.echo(f"Airflow：{stack.airflow.url}  用户 {stack.airflow.user}  口令 {stack.airflow.password}")
+
+
+@click.command()
+def down() -> None:
+    """停止本机的整套系统，数据保留。"""
+    stopped = Stack(stack_home()).down()
+    click.echo(f"已停止：{'、'.join(stopped)}。" if stopped else "没有程序在运行。")
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """看各程序是否在运行。"""
+    stack = Stack(stack_home())
+    running = stack.running()
+    if as_json:
+        emit_json({"name": name} for name in running)
+        return
+    click.echo(f"运行目录：{stack.home}")
+    click.echo(f"正在运行：{'、'.join(running)}。" if running else "没有程序在运行；用 credit up 启动。")
