@@ -1,0 +1,1 @@
+"""The commands of `credit-producer`, one module each."""

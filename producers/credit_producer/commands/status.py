@@ -1,0 +1,44 @@
+"""`credit-producer status`: what waits on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from credit_schemas.catalogue import load_catalogue
+
+from .. import options
+from ..show import print_json
+from ..spool import Spool
+
+STATES = {"queued": "待发送", "sent": "已发送，等回执", "settled": "已有回执"}
+
+
+@click.command(short_help="查看本机暂存库", options_metavar="[选项]")
+@options.any_unit_option
+@options.config_option
+@options.json_option
+def status(unit: str | None, config: Path | None, as_json: bool) -> None:
+    """查看本机暂存库：多少待发送，多少在等回执，多少已有结果。"""
+    from ..receipts import STATUSES
+
+    settings = options.find_settings(unit, config)
+    with Spool(settings.spool) as spool:
+        counts, oldest = spool.counts(), spool.oldest_unsettled()
+    if as_json:
+        events = [
+            {"dataset": dataset, "state": state, "receipt": receipt, "count": n}
+            for (dataset, state, receipt), n in counts.items()
+        ]
+        print_json({"unit": settings.unit, "events": events, "oldest_unsettled": oldest})
+        return
+    names = {d.id: d.cn for d in load_catalogue().datasets.values()}
+    click.echo(f"单位 {settings.unit}，暂存库 {settings.spool}")
+    if not counts:
+        click.echo("暂存库是空的。")
+    for (dataset, state, receipt), n in counts.items():
+        result = f"（{STATUSES.get(receipt, receipt)}）" if receipt else ""
+        click.echo(f"  {names.get(dataset, dataset)}：{STATES[state]}{result} {n} 条")
+    if oldest:
+        click.echo(f"没有最终回执的，最早一条是 {oldest[:19].replace('T', ' ')}（UTC）存入的。")

@@ -1,0 +1,216 @@
+"""From a checked row to the event that leaves the department: seal, Avro, headers, key.
+
+Here and nowhere else do personal numbers turn into sealed values; what this module returns may be stored and sent.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from credit_schemas.catalogue import Catalogue
+from credit_schemas.check import Checked
+from credit_schemas.codec import event_value
+from credit_schemas.county_errors import without_numbers
+from credit_schemas.dataset import Dataset
+from credit_schemas.envelope import Envelope, write_headers
+from credit_schemas.identifiers import uscc_problem
+from credit_schemas.keys import PERSON, SEP, content_digest, producer_key
+from credit_schemas.problems import Problem
+from credit_schemas.sealing import Sealer
+from credit_schemas.topics import intake_topic
+from credit_schemas.uuid7 import uuid7
+
+from .errors import BadTarget
+from .spool import SpoolEvent
+
+REFUSAL_SCHEMA = 1  # the schema id of refusal.v1.avsc
+QUOTED = re.compile("“([^”]+)”")
+# The widest document number column; a longer text there is no document number.
+DOCUMENT_NO_MAX = 128
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which record an act is about: `record_no` (from its first receipt), or the department's own `source_key`, or the
+    natural key as last reported (authority, document number, decision date and the subject)."""
+
+    record_no: str | None = None
+    source_key: str | None = None
+    authority_code: str | None = None
+    document_no: str | None = None
+    decision_date: date | None = None
+    subject_code: str | None = None
+    subject_id_type: str | None = None
+    subject_id_no: str | None = None
+    subject_name: str | None = None
+    operator_name: str | None = None
+
+    def check(self) -> None:
+        """Raises BadTarget when it cannot find a record."""
+        subject = self.subject_code or (self.subject_id_type and self.subject_id_no) or self.subject_name
+        natural = self.authority_code and self.document_no and self.decision_date and subject
+        if not (self.record_no or self.source_key or natural):
+            raise BadTarget(
+                "没有说清是哪一条记录：请给出回执里的 record_no，或当初上报用的 source_key，"
+                "或当初上报的机关代码、文号、决定日期和相对人。"
+            )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stood: file name, data row (from 1), line of the sheet or file."""
+
+    file: str | None = None
+    row: int | None = None
+    line: int | None = None
+
+
+NOWHERE = Place()
+
+
+class EventMaker:
+    """Makes the events of one unit."""
+
+    def __init__(self, catalogue: Catalogue, county: str, unit: str, salt: bytes, sealer: Sealer) -> None:
+        self._catalogue = catalogue
+        self._county = county
+        self._unit = unit
+        self._salt = salt
+        self._sealer = sealer
+
+    def record(
+        self,
+        dataset: Dataset,
+        checked: Checked,
+        moment: datetime,
+        *,
+        act: str = "report",
+        source_key: str | None = None,
+        target: Target | None = None,
+        reason: str | None = None,
+        place: Place = NOWHERE,
+    ) -> SpoolEvent:
+        """The event of an accepted row (`report` or `correct`)."""
+        values = checked.values
+        sealed = {
+            c: self._seal(dataset, c, v) if dataset.by_column[c].sealed else v
+            for c, v in values.items()
+            if v is not None
+        }
+        system: dict[str, Any] = {"source_key": source_key, "reason": reason, "original": checked.original}
+        digest = content_digest(self._salt, dataset, values)
+        if target:
+            system["target"] = self._sealed_target(dataset, target)
+            digest = self._digest("act", act, digest.hex(), reason, *map(str, asdict(target).values()))
+        return self._event(
+            dataset.id,
+            act,
+            moment,
+            key=producer_key(
+                self._salt, dataset, values, self._unit, source_key or (target.source_key if target else None)
+            ),
+            value=self._catalogue.codec.encode(dataset.schema_id, event_value(dataset, sealed, system)),
+            digest=digest,
+            place=place,
+        )
+
+    def refusal(
+        self,
+        dataset: Dataset,
+        cells: Mapping[str, Any],
+        values: Mapping[str, Any],
+        problems: Sequence[Problem],
+        moment: datetime,
+        place: Place = NOWHERE,
+    ) -> SpoolEvent:
+        """What the center is told of a refused row: enough to count and to find it, nothing personal."""
+        raw = {column: str(cell) for column, cell in cells.items() if cell is not None and cell != ""}
+        # A row whose cells cannot be told apart is known by its place and faults only.
+        faults = self._digest("faults", dataset.id, place.line, *(p.rule for p in problems))
+        digest = content_digest(self._salt, dataset, raw) if raw else faults
+        authority, day = (
+            values.get(dataset.column("authority.code") or ""),
+            values.get(dataset.column("decision.date") or ""),
+        )
+        value = {
+            "dataset": dataset.id,
+            "authority_code": authority if authority and uscc_problem(authority) is None else None,
+            "document_no": _document_no(dataset, values),
+            "decision_date": day,
+            "content_digest": digest,
+            "locator": f"第{place.line}行" if place.line else None,
+            "problems": [
+                {"column": p.column, "rule": p.rule, "severity": p.severity, "message": unquoted(p, cells)}
+                for p in problems
+            ],
+        }
+        encoded = self._catalogue.codec.encode(REFUSAL_SCHEMA, value)
+        return self._event(
+            dataset.id, "refusal", moment, key=digest.hex()[:32].encode(), value=encoded, digest=digest, place=place
+        )
+
+    def _event(
+        self, dataset: str, act: str, moment: datetime, *, key: bytes, value: bytes, digest: bytes, place: Place
+    ) -> SpoolEvent:
+        time_ms = round(moment.timestamp() * 1000)
+        ce_id = uuid7(time_ms)
+        return SpoolEvent(
+            ce_id=str(ce_id),
+            topic=intake_topic(self._county, self._unit),
+            key=key,
+            value=value,
+            headers=write_headers(Envelope(ce_id, self._county, self._unit, dataset, act, moment.astimezone(UTC))),
+            time_ms=time_ms,
+            dataset=dataset,
+            act=act,
+            digest=digest,
+            file=place.file,
+            row=place.row,
+            line=place.line,
+        )
+
+    def _seal(self, dataset: Dataset, column: str, value: str) -> bytes:
+        return self._sealer.seal(value, f"{self._unit}/{dataset.id}/{column}")
+
+    def _sealed_target(self, dataset: Dataset, target: Target) -> dict[str, Any]:
+        out: dict[str, Any] = {k: v for k, v in asdict(target).items() if v is not None}
+        column = dataset.column("subject.id_no")
+        if target.subject_id_no and column:
+            out["subject_id_no"] = self._seal(dataset, column, target.subject_id_no)
+        return out
+
+    def _digest(self, *parts: object) -> bytes:
+        return hmac.digest(self._salt, SEP.join(map(str, parts)).encode("utf-8", "surrogatepass"), "sha256")
+
+
+def unquoted(problem: Problem, cells: Mapping[str, Any]) -> str:
+    """A message without the words it quotes from its own cell, and without anything that looks like an ID number.
+
+    On the sender's own screen a quotation helps; in an event it might be a name that slipped into another column.
+    """
+    cell = cells.get(problem.column)
+    if cell is None:
+        return without_numbers(problem.message)
+    text = unicodedata.normalize("NFKC", str(cell))
+
+    def hide(found: re.Match[str]) -> str:
+        return "“…”" if unicodedata.normalize("NFKC", found.group(1)) in text else found.group()
+
+    return without_numbers(QUOTED.sub(hide, problem.message))
+
+
+def _document_no(dataset: Dataset, values: Mapping[str, Any]) -> str | None:
+    """The document number, unless what stands in its column may be a name or an ID number (shifted columns)."""
+    found = values.get(dataset.column("document.no") or "")
+    if not found or len(found) > DOCUMENT_NO_MAX or not any(c.isdigit() for c in found):
+        return None
+    personal = {values.get(f.column) for f in dataset.fields if f.personal}
+    if values.get(dataset.column("subject.category") or "") == PERSON:
+        personal.add(values.get(dataset.column("subject.name") or ""))
+    return None if found in personal else without_numbers(found)

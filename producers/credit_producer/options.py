@@ -1,0 +1,113 @@
+"""What several commands share: their options, and how names on the command line are understood."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from credit_schemas.catalogue import Catalogue, load_catalogue
+from credit_schemas.county_errors import UnknownUnit
+from credit_schemas.dataset import Dataset, UnknownDataset
+
+from .settings import UnitSettings, configured_units, read_settings, unit_config_path
+
+EXIT_REJECTED = 1  # some rows did not go through
+EXIT_REFUSED = 2  # nothing was done: the file is refused whole, or the command or a setting is wrong
+EXIT_UNSENT = 3  # rows wait in the spool: Kafka or the spool itself could not be used
+
+# Below this nobody would see the bar before it is full.
+BAR_FROM_ROWS = 1000
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+def _day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -> date | None:
+    return value.date() if value else None
+
+
+dataset_option = click.option(
+    "--dataset", "dataset", required=True, metavar="数据集", help="数据集的代码或中文名，如 penalty 或 行政处罚。"
+)
+unit_option = click.option(
+    "--unit", required=True, metavar="单位", help="报送单位：代码、简称、全称或统一社会信用代码。"
+)
+any_unit_option = click.option("--unit", metavar="单位", help="报送单位；本机只配置了一个单位时可以不写。")
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="文件",
+    help="单位的配置文件；不写时用运行目录下的 units/<单位代码>.toml。",
+)
+as_of_option = click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    callback=_day,
+    metavar="日期",
+    help="把这一天当作今天，如 2026-05-06（补查、演示时用）。",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="每条一行 JSON，供程序读取。")
+report_option = click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="结果.csv",
+    help="把全部问题写成 CSV 文件，可用 Excel 或 WPS 打开。",
+)
+file_argument = click.argument("file", type=click.Path(path_type=Path), metavar="文件")
+
+
+def find_dataset(catalogue: Catalogue, name: str) -> Dataset:
+    """The dataset a user means; a usage error when there is none."""
+    try:
+        return catalogue.dataset(name)
+    except UnknownDataset as unknown:
+        known = "、".join(f"{d.id}（{d.cn}）" for d in catalogue.datasets.values())
+        raise click.BadParameter(f"没有数据集“{unknown.dataset}”；可用的：{known}。", param_hint="--dataset") from None
+
+
+def find_unit(catalogue: Catalogue, spelling: str) -> str:
+    """The code of the unit a user means; a usage error when nobody answers to it."""
+    try:
+        return catalogue.county.units.resolve(spelling).code
+    except UnknownUnit as unknown:
+        raise click.BadParameter(str(unknown), param_hint="--unit") from None
+
+
+def find_settings(unit: str | None, config: Path | None) -> UnitSettings:
+    """The configuration of the unit named, or of the only one this machine has.
+
+    Raises SettingsError; a usage error when it is not clear which unit is meant.
+    """
+    code = find_unit(load_catalogue(), unit) if unit else None
+    if config:
+        settings = read_settings(config)
+        if code and settings.unit != code:
+            raise click.BadParameter(
+                f"配置文件 {config} 是单位 {settings.unit} 的，不是 {code} 的。", param_hint="--config"
+            )
+        return settings
+    if code is None:
+        units = configured_units()
+        if len(units) > 1:
+            raise click.UsageError(f"本机配置了几个单位（{'、'.join(units)}），请用 --unit 写明是哪一个。")
+        code = units[0] if units else "<单位代码>"
+    return read_settings(unit_config_path(code))
+
+
+def note(text: str) -> None:
+    """A remark for the person, on standard error so that it never mixes with results."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def progress(rows: Iterable[T], total: int, label: str) -> Iterator[Iterable[T]]:
+    """The rows, with a bar on standard error when a person is watching and it will take a while."""
+    hidden = total < BAR_FROM_ROWS or not sys.stderr.isatty()
+    with click.progressbar(rows, length=total, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield bar

@@ -1,0 +1,241 @@
+"""The door for programs: report records, get the answer of the check at once, be sure they arrive.
+
+with CreditProducer("market") as p:
+    answer = p.report("penalty", {"CF_WSH": "…", …}, source_key="A-1")
+    if answer.verdict == "reject":
+        print(answer.problems)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from credit_schemas.catalogue import Catalogue, load_catalogue
+from credit_schemas.check import Checked, check_row
+from credit_schemas.dataset import Dataset
+from credit_schemas.forms import render
+from credit_schemas.problems import Change, Problem, Verdict
+from credit_schemas.rules import Context
+from credit_schemas.sealing import Sealer
+
+from .errors import BadTarget
+from .events import NOWHERE, EventMaker, Place, Target
+from .lock import SenderLock
+from .pipeline import Outcome, not_reportable, row_context
+from .publish import Publisher
+from .settings import UnitSettings, read_settings, unit_config_path
+from .spool import Spool, SpoolEvent
+
+__all__ = ["Answer", "CreditProducer", "Target"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a reported row.
+
+    `ce_id` finds its receipts; None where nothing was sent (rows that by law must not be reported). `normalised` has
+    national codes as keys, ISO dates, amounts in 万元, personal numbers masked.
+    """
+
+    ce_id: str | None
+    verdict: Verdict
+    problems: tuple[Problem, ...]
+    changes: tuple[Change, ...]
+    normalised: dict[str, str]
+
+
+class CreditProducer:
+    """Reports for one unit. A context manager; safe to share between threads of one process.
+
+    A row is on disk when `report` returns, whether or not Kafka is there; `flush` and leaving the context send what is
+    queued. A program that runs for long calls `flush` itself, say after each batch. What Kafka did not take stays in
+    the spool and goes out with the next sending.
+    """
+
+    def __init__(
+        self,
+        unit: str,
+        *,
+        config: Path | None = None,
+        settings: UnitSettings | None = None,
+        catalogue: Catalogue | None = None,
+        as_of: date | None = None,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            unit: code, name or any alias of the unit.
+            config: its configuration file; `<home>/units/<code>.toml` without it.
+            settings: the configuration itself, instead of a file.
+            catalogue: of the county the setting CREDIT_COUNTY names, without it.
+            as_of: taken for today, also as the events' own time (to play past days on a test stack).
+
+        Raises:
+            UnknownUnit, NoSettings, SettingsError.
+        """
+        self.catalogue = catalogue or load_catalogue()
+        self.settings = settings or read_settings(config or unit_config_path(unit_code(self.catalogue, unit)))
+        self._as_of = as_of
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> CreditProducer:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self.close()
+
+    def open(self) -> CreditProducer:
+        """Open spool and sender. Raises SpoolBusy, SpoolDamaged, SlowChecksum."""
+        self._publisher = Publisher(self.settings)
+        self.spool = Spool(self.settings.spool)
+        try:
+            self._sender = SenderLock(self.settings.spool)
+        except BaseException:
+            self.spool.close()
+            raise
+        self.spool.forget_settled()
+        self._events = EventMaker(
+            self.catalogue,
+            self.settings.county,
+            self.settings.unit,
+            self.settings.key_salt,
+            Sealer(self.settings.public_key),
+        )
+        return self
+
+    def close(self) -> None:
+        """Close without sending; what is queued stays in the spool."""
+        self._publisher.close()
+        self._sender.close()
+        self.spool.close()
+
+    @property
+    def context(self) -> Context:
+        """What the rules may know: today and the unit's own unified code."""
+        return row_context(self.catalogue, self.settings.unit, self._as_of)
+
+    def report(self, dataset: str, row: Mapping[str, Any], *, source_key: str | None = None) -> Answer:
+        """Report one record: check it, and if it may go, put it into the spool and onto the road.
+
+        Args:
+            dataset: id or Chinese name.
+            row: national column code to str, number, date or None.
+            source_key: the department's own key of the record, the same for life.
+
+        Raises:
+            UnknownDataset: no such dataset.
+            ValueError: a column the dataset does not have.
+        """
+        return self._take(dataset, row, "report", source_key, None, None)
+
+    def correct(
+        self, dataset: str, row: Mapping[str, Any], *, target: Target, reason: str, source_key: str | None = None
+    ) -> Answer:
+        """Replace the content of a record that was reported before; `row` is the whole record as it should be.
+
+        Raises:
+            BadTarget: the target finds no record, or the reason is empty.
+            UnknownDataset, ValueError: as in `report`.
+        """
+        target.check()
+        if not reason.strip():
+            raise BadTarget("更正要写明原因（reason）。")
+        return self._take(dataset, row, "correct", source_key, target, reason.strip())
+
+    def flush(self) -> int:
+        """Send everything queued and wait for Kafka's acknowledgement; returns how many events went out.
+
+        Raises:
+            PublishError: nothing is lost, see `retriable`; the events stay in the spool.
+        """
+        with self._lock:
+            return self._publisher.publish(self.spool)
+
+    def resend(self, since: datetime | None = None) -> int:
+        """Send again what has no final receipt yet; with `since`, everything made since then (see `Spool.requeue`)."""
+        with self._lock:
+            self.spool.requeue(since)
+            return self.flush()
+
+    def accept(self, dataset: Dataset, outcomes: Iterable[Outcome]) -> list[str | None]:
+        """Put checked rows of a file into the spool with one sync of the disk.
+
+        Returns the `ce_id` of each row; None for one that by law must not be reported.
+        """
+        moment = self._now()
+        events = [
+            self._event(dataset, o.checked, o.cells, moment, place=Place(o.file, o.row, o.line)) for o in outcomes
+        ]
+        kept = iter(self.spool.add(e for e in events if e is not None))
+        return [None if e is None else next(kept) for e in events]
+
+    def _take(
+        self,
+        name: str,
+        row: Mapping[str, Any],
+        act: str,
+        source_key: str | None,
+        target: Target | None,
+        reason: str | None,
+    ) -> Answer:
+        dataset = self.catalogue.dataset(name)
+        unknown = [c for c in row if c not in dataset.by_column]
+        if unknown:
+            raise ValueError(f"数据集“{dataset.cn}”没有这些列：{'、'.join(unknown)}。")
+        checked = check_row(dataset, dict(row), self.context)
+        event = self._event(dataset, checked, row, self._now(), act, source_key, target, reason)
+        return Answer(
+            self.spool.add([event])[0] if event is not None else None,
+            checked.verdict,
+            tuple(checked.problems),
+            tuple(checked.changes),
+            render(dataset.fields, checked.values),
+        )
+
+    def _event(
+        self,
+        dataset: Dataset,
+        checked: Checked,
+        cells: Mapping[str, Any],
+        moment: datetime,
+        act: str = "report",
+        source_key: str | None = None,
+        target: Target | None = None,
+        reason: str | None = None,
+        place: Place = NOWHERE,
+    ) -> SpoolEvent | None:
+        if not_reportable(checked):
+            return None
+        if checked.verdict == "reject":
+            return self._events.refusal(dataset, cells, checked.values, checked.problems, moment, place)
+        return self._events.record(
+            dataset,
+            checked,
+            moment,
+            act=act,
+            source_key=source_key,
+            target=target,
+            reason=reason,
+            place=place,
+        )
+
+    def _now(self) -> datetime:
+        now = datetime.now(self.catalogue.county.zone)
+        return datetime.combine(self._as_of, now.timetz()) if self._as_of else now
+
+
+def unit_code(catalogue: Catalogue, spelling: str) -> str:
+    """The code of a unit by code, name or alias. Raises UnknownUnit."""
+    return catalogue.county.units.resolve(spelling).code

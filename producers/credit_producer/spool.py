@@ -1,0 +1,277 @@
+"""The spool: an event stays here until the receipt for its `ce_id`, not merely until Kafka's ack (DESIGN, promise 1).
+
+So whatever is lost on the way (a topic, its retention, a restored database) is mended by sending again, under the
+same `ce_id`. SQLite in WAL mode with full synchronisation: what `add` returned for survives a power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import SpoolDamaged
+
+# In `PRAGMA application_id`, so that no other program's database is taken for a spool: "CrSp".
+APPLICATION_ID = 0x43725370
+VERSION = 1
+# Other processes (receipts, status) hold the database for milliseconds; a slow disk may take seconds to sync.
+BUSY_TIMEOUT_S = 30.0
+# Settled values are kept as long as the center may have to ask for them again: its oldest backup is a month old,
+# and a week for noticing. Afterwards only ce_id, digest and verdict remain.
+KEEP_SETTLED = timedelta(days=37)
+
+FINAL = frozenset({"loaded", "rejected", "unchanged", "duplicate"})
+# Asks for sending again; every other status is news of an event on its way.
+RESEND = "resend"
+
+
+class SpoolEvent(NamedTuple):
+    """One event as it goes to Kafka, and where its row stood."""
+
+    ce_id: str
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+    time_ms: int
+    dataset: str
+    act: str
+    digest: bytes
+    file: str | None = None
+    row: int | None = None
+    line: int | None = None
+
+
+class Queued(NamedTuple):
+    """An event waiting to be handed to Kafka."""
+
+    seq: int
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    time_ms: int
+
+
+class Spool:
+    """One unit's spool file; created when missing (mode 0600). Usable from several threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create. Raises SpoolDamaged when the file is something else."""
+        self.path = path
+        self._lock = threading.RLock()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Sealed numbers or not, names of persons are in there; created here so that it is never readable by others.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._con = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._con.close()
+            raise SpoolDamaged(path, f"不是暂存库，或文件已损坏（{type(error).__name__}）") from None
+        except SpoolDamaged:
+            self._con.close()
+            raise
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; everything added is on disk already."""
+        self._con.close()
+
+    @property
+    def id(self) -> str:
+        """A random name of this spool: two machines of one unit each get all receipts."""
+        return str(self._one("SELECT value FROM meta WHERE name = 'id'")[0])
+
+    def add(self, events: Iterable[SpoolEvent]) -> list[str]:
+        """Put events on disk, all or none, and return the `ce_id` under which each is kept.
+
+        Where the last event of a record is the same content and has never left this machine, that one's `ce_id` is
+        returned and nothing is added: a file sent again while Kafka was away waits once.
+        """
+        now = _iso(datetime.now(UTC))
+        kept = []
+        with self._transaction():
+            for e in events:
+                same = self._con.execute(
+                    "SELECT ce_id, digest, attempts, act FROM event WHERE key = ? AND state = 'queued'"
+                    " ORDER BY seq DESC LIMIT 1",
+                    (e.key,),
+                ).fetchone()
+                if same and same[1:] == (e.digest, 0, e.act):
+                    kept.append(same[0])
+                    continue
+                headers = json.dumps([[k, v.decode("ascii")] for k, v in e.headers], separators=(",", ":"))
+                self._con.execute(
+                    "INSERT INTO event (ce_id, topic, key, value, headers, time_ms, dataset, act, digest, file, row,"
+                    " line, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        *(e.ce_id, e.topic, e.key, e.value, headers, e.time_ms),
+                        *(e.dataset, e.act, e.digest, e.file, e.row, e.line, now),
+                    ),
+                )
+                kept.append(e.ce_id)
+        return kept
+
+    def queued(self, limit: int) -> list[Queued]:
+        """The next events to send, in order."""
+        rows = self._all(
+            "SELECT seq, topic, key, value, headers, time_ms FROM event WHERE state = 'queued' ORDER BY seq LIMIT ?",
+            limit,
+        )
+        return [
+            Queued(seq, topic, key, value, [(k, v.encode("ascii")) for k, v in json.loads(headers)], time_ms)
+            for seq, topic, key, value, headers, time_ms in rows
+        ]
+
+    def waiting(self) -> int:
+        """How many events are queued."""
+        return int(self._one("SELECT count(*) FROM event WHERE state = 'queued'")[0])
+
+    def mark_sent(self, seqs: Iterable[int]) -> None:
+        """Kafka has acknowledged these events. One whose receipt came first is settled already and stays so."""
+        now = _iso(datetime.now(UTC))
+        with self._transaction():
+            self._con.executemany(
+                "UPDATE event SET state = CASE state WHEN 'queued' THEN 'sent' ELSE state END, sent_at = ?,"
+                " attempts = attempts + 1 WHERE seq = ?",
+                ((now, seq) for seq in seqs),
+            )
+
+    def requeue(self, since: datetime | None = None, ce_id: str | None = None) -> int:
+        """Put events back into the queue in their old order and under their old `ce_id`; returns how many.
+
+        Without arguments all that are sent and not settled; with `since` also settled ones made since then whose
+        value is still kept; with `ce_id` that one.
+        """
+        where, values = "state = 'sent'", []
+        if ce_id:
+            where, values = "state <> 'queued' AND value IS NOT NULL AND ce_id = ?", [ce_id]
+        elif since:
+            where, values = "state <> 'queued' AND value IS NOT NULL AND created_at >= ?", [_iso(since)]
+        with self._transaction():
+            done = self._con.execute(f"UPDATE event SET state = 'queued' WHERE {where}", values)  # noqa: S608 - constants
+            return done.rowcount
+
+    def store_receipts(self, receipts: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], int]:
+        """Keep receipts (each once, by `receipt_id`) and settle their events.
+
+        Returns the receipts that are new, and how many events were put back into the queue because the center asked:
+        a `resend` receipt names one `ce_id`, or none for everything not settled (with `since`, all since then).
+        """
+        new, again = [], 0
+        with self._transaction():
+            for r in receipts:
+                body = json.dumps(r, ensure_ascii=False)
+                row = (r["receipt_id"], r.get("ce_id"), r.get("record_no"), r["status"], r["at"], body)
+                if not self._con.execute("INSERT OR IGNORE INTO receipt VALUES (?, ?, ?, ?, ?, ?)", row).rowcount:
+                    continue
+                new.append(r)
+                if r["status"] == RESEND:
+                    again += self.requeue(_moment(r.get("since")), r.get("ce_id"))
+                elif r.get("ce_id"):
+                    self._settle(r["ce_id"], r["status"])
+        return new, again
+
+    def _settle(self, ce_id: str, status: str) -> None:
+        if status not in FINAL:
+            self._con.execute("UPDATE event SET receipt = ? WHERE ce_id = ? AND state <> 'settled'", (status, ce_id))
+            return
+        # `duplicate` answers an event that was sent twice: its first verdict is the one that counts.
+        self._con.execute(
+            "UPDATE event SET state = 'settled', settled_at = ?, receipt = CASE WHEN ? = 'duplicate' AND receipt IN"
+            " ('loaded', 'rejected', 'unchanged') THEN receipt ELSE ? END WHERE ce_id = ?",
+            (_iso(datetime.now(UTC)), status, status, ce_id),
+        )
+
+    def receipts(self) -> Iterator[dict[str, Any]]:
+        """All receipts kept, oldest first, each with `file`, `row` and `line` of the row it answers, where known."""
+        rows = self._all(
+            "SELECT r.body, e.file, e.row, e.line FROM receipt r LEFT JOIN event e USING (ce_id) ORDER BY r.at, r.rowid"
+        )
+        for body, file, row, line in rows:
+            yield {**json.loads(body), "file": file, "row": row, "line": line}
+
+    def counts(self) -> dict[tuple[str, str, str | None], int]:
+        """Events by (dataset, state, receipt)."""
+        rows = self._all("SELECT dataset, state, receipt, count(*) FROM event GROUP BY 1, 2, 3 ORDER BY 1, 2, 3")
+        return {(dataset, state, receipt): n for dataset, state, receipt, n in rows}
+
+    def oldest_unsettled(self) -> str | None:
+        """When the oldest event without a final receipt was made (ISO, UTC)."""
+        found = self._one("SELECT min(created_at) FROM event WHERE state <> 'settled'")[0]
+        return str(found) if found else None
+
+    def forget_settled(self, now: datetime | None = None) -> int:
+        """Drop the values of events settled longer than KEEP_SETTLED ago; returns how many."""
+        before = _iso((now or datetime.now(UTC)) - KEEP_SETTLED)
+        with self._transaction():
+            done = self._con.execute(
+                "UPDATE event SET value = NULL WHERE state = 'settled' AND value IS NOT NULL AND settled_at < ?",
+                (before,),
+            )
+            return done.rowcount
+
+    def _prepare(self) -> None:
+        self._con.execute("PRAGMA journal_mode = WAL")
+        self._con.execute("PRAGMA synchronous = FULL")
+        self._con.execute("PRAGMA secure_delete = ON")  # a dropped value is gone from the file, too
+        with self._transaction():
+            tables = self._con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            kind = self._con.execute("PRAGMA application_id").fetchone()[0]
+            version = self._con.execute("PRAGMA user_version").fetchone()[0]
+            if not tables:
+                for statement in (resources.files(__package__) / "spool.sql").read_text(encoding="utf-8").split(";\n"):
+                    self._con.execute(statement)
+                self._con.execute("INSERT INTO meta VALUES ('id', ?)", (uuid.uuid4().hex[:12],))
+                self._con.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                self._con.execute(f"PRAGMA user_version = {VERSION}")
+            elif kind != APPLICATION_ID:
+                raise SpoolDamaged(self.path, "是别的程序的数据库")
+            elif version != VERSION:
+                raise SpoolDamaged(self.path, f"版本是 {version}，本程序只认识 {VERSION}，请升级 credit-producer")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            if self._con.in_transaction:  # part of a larger one
+                yield
+                return
+            self._con.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._con.execute("ROLLBACK")
+                raise
+            self._con.execute("COMMIT")
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        with self._lock:
+            return self._con.execute(sql, values).fetchone()
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        with self._lock:
+            return self._con.execute(sql, values).fetchall()
+
+
+def _iso(moment: datetime) -> str:
+    """One spelling of a time (UTC, microseconds), so that text comparison is comparison of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
