@@ -27,8 +27,10 @@ def choose_encoding(path: Path) -> str:
             return "utf-16"
         handle.seek(0)
         lines = utf8 = gb = 0
+        whole = True
         while line := handle.readline(MAX_LINE):
-            if line.isascii():
+            rest, whole = not whole, line.endswith(b"\n") or len(line) < MAX_LINE
+            if rest or not whole or line.isascii():  # an endless line, cut anywhere, says nothing
                 continue
             lines += 1
             if _decodes(line, "utf-8"):

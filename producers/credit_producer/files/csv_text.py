@@ -138,12 +138,14 @@ def _join(lines: Lines, text: str, delimiter: str, width: int | None) -> str | N
         taken.append(following)
         if lines.number in lines.too_long:
             break
-        if width is not None and width >= _NARROW:
+        # An odd number of quotes: here ends the quoted cell (perhaps), so this is no row of its own.
+        closing = following.count('"') % 2 == 1
+        if width is not None and width >= _NARROW and not closing:
             own, still_open, ragged = split_record(_strip_end(following), delimiter)
             if len(own) == width and not still_open and not ragged:
                 break
         joined += following
-        if following.count('"') % 2:
+        if closing:
             record = _strip_end(joined)
             fields, still_open, ragged = split_record(record, delimiter)
             if ragged:

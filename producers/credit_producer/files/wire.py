@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import IO, Any, BinaryIO
 
-from .model import Cell, Fault, SourceRow
+from .model import Cell, Fault, FileRefused, SourceRow
 from .places import FileKind, address
 
 Value = str | int | float | bool | list[str | None] | None
@@ -28,8 +28,8 @@ WireFault = tuple[str, str, str]  # code, message, address
 
 ROWS_A_FRAME = 500  # about 200 KB of JSON: small against the memory budget, large against the frame's cost
 MAX_FRAME = 64 << 20  # 500 rows × 30 cells × 32,767 characters never compress to this; a lying child might send it
-MAX_UNPACKED = 512 << 20  # one frame unpacked; the child flushes by size long before
 FLUSH_CHARS = 4 << 20  # rows with huge cells are flushed earlier
+MAX_UNPACKED = 128 << 20  # FLUSH_CHARS and one row of 512 cells full to the brim, four bytes a character
 _HEAD = struct.Struct(">cI")
 
 
@@ -63,7 +63,10 @@ class FrameWriter:
     def flush(self) -> None:
         if self._rows:
             body = json.dumps({"at": self._layout, "rows": self._rows}, ensure_ascii=False, separators=(",", ":"))
-            self._send(b"R", zlib.compress(body.encode(), 1))
+            unpacked = body.encode()
+            if len(unpacked) > MAX_UNPACKED:
+                raise FileRefused("too_large", "有的行内容过多，无法读取。请检查表格，缩短过长的单元格后再提交。")
+            self._send(b"R", zlib.compress(unpacked, 1))
             self._rows = []
             self._chars = 0
 
