@@ -27,7 +27,7 @@ class CodeSet:
         if self.other:
             for opener in (self.other, "其它"):
                 if text.startswith(opener):
-                    rest = text[len(opener) :].lstrip("-—－–_:：（(").rstrip("）)")
+                    rest = _explanation(text[len(opener) :])
                     return f"{self.other}-{rest}" if rest else self.other
         return self.aliases.get(text, text)
 
@@ -42,6 +42,14 @@ class CodeSet:
         """The list as a person reads it."""
         labelled = [f"{v}（{self.labels[v]}）" if v in self.labels else v for v in self.values]
         return "、".join([*labelled, f"{self.other}-（写明具体内容）"] if self.other else labelled)
+
+
+def _explanation(text: str) -> str:
+    """What stands after 其他: `-补办`, `（补办）` and `：补办` all say 补办."""
+    text = text.lstrip("-—－–_:： ")
+    if text[:1] in ("（", "(") and text[-1:] in ("）", ")"):
+        return _explanation(text[1:-1].strip())
+    return text
 
 
 @cache

@@ -87,6 +87,7 @@ class Dataset:
     rules: tuple[dict[str, Any], ...]
     fields: tuple[Field, ...]
     schema: dict[str, Any] = field(repr=False, hash=False, compare=False)
+    examples: tuple[dict[str, str], ...] = field(default=(), repr=False, hash=False)
 
     @cached_property
     def by_column(self) -> dict[str, Field]:
@@ -135,6 +136,7 @@ def parse_dataset(schema: dict[str, Any]) -> Dataset:
         rules=tuple(schema.get("rules", ())),
         fields=fields,
         schema=schema,
+        examples=tuple(schema.get("examples", ())),
     )
 
 

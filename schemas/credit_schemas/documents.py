@@ -8,7 +8,7 @@ OPENERS = "（([［【〔{｛〖〈《<＜「『"
 CLOSERS = "）)]］】〕}｝〗〉》>＞」』"
 # Full-width letters and digits; other punctuation of a document number is left as the authority writes it.
 HALF = str.maketrans({chr(c + 0xFEE0): chr(c) for c in range(0x21, 0x7F) if chr(c).isalnum()} | {"　": " "})
-YEAR = re.compile(r"(?:19|20)\d\d")
+YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 PLAIN = re.compile(r"[0-9A-Za-z\u4e00-\u9fff-]+")
 
 

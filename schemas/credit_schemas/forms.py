@@ -6,54 +6,41 @@ and, for amounts, `int` of 分 (0.000001 万元 = 1 分). Every alteration is re
 
 from __future__ import annotations
 
-import json
 import re
-import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime
-from decimal import Decimal
-from pathlib import Path
+from functools import cache
 from typing import Any, NamedTuple
 
+from .amounts import FEN_PER_WAN, read_amount, wan
+from .cells import EMPTY, EXCEL_ERRORS, NUMBER, SPEC, Unreadable, controls_out, halfwidth, is_missing, kind_of, plain
 from .codesets import CodeSet, load_codesets
-from .dataset import Field
+from .dataset import ContractError, Field
+from .dates import LONG_TERM, read_date
 from .documents import normal_document_no
 from .masking import mask_name, mask_number
 from .problems import Change, Problem
 
-SPEC: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "forms.json").read_text(encoding="utf-8"))
-EMPTY = frozenset(SPEC["empty"])
+__all__ = [
+    "FEN_PER_WAN",
+    "JOINED_BY",
+    "LONG_TERM",
+    "STEP_NAMES",
+    "Read",
+    "Unreadable",
+    "read_cell",
+    "read_row",
+    "render",
+    "render_value",
+    "wan",
+]
+
 STEP_NAMES: dict[str, str] = SPEC["step_names"]
-EXCEL_ERRORS = frozenset(SPEC["excel_errors"])
-LONG_TERM_WORDS = frozenset(SPEC["long_term"]["words"])
-LONG_TERM = date.fromisoformat(SPEC["long_term"]["day"])
+JOINED_BY: str = SPEC["forms"]["choices"]["joined_by"]
+HYPHENS = str.maketrans("", "", "-‐‑‒–—―−﹣－")
+PERSON = "自然人"
 
-# Amounts travel as integers of 分; six decimals of 万元 are exactly one 分 (STANDARDS 1.2, column 20).
-FEN_PER_WAN = 1_000_000
-# Float noise as spreadsheets produce it, 0.1 + 0.2 and the like (STANDARDS 9, row 6), in 万元.
-NOISE = Decimal("1e-9")
-# bigint of 分 holds it, and no fine comes near: a longer number is a slip of the keyboard.
-MAX_WAN = Decimal(10) ** 12
-
-DATE_FORMS = (
-    re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})"),
-    re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})"),
-    re.compile(r"(\d{4})(\d{2})(\d{2})"),
-    re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})日"),
-)
-TIME_PART = re.compile(r"(?:[T ]\s*|(?<=日))\d{1,2}[:：时]\d{1,2}.*$")
-AMOUNT = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][+-]?\d{1,2})?")
-HALFWIDTH = {c + 0xFEE0: c for c in range(0x21, 0x7F)} | {0x3000: 0x20}
-HYPHENS = str.maketrans("", "", "-‐‑‒–—－")
-
-
-class Unreadable(Exception):
-    """A cell whose content cannot become a value of its form; `text` says in Chinese what to mend."""
-
-    def __init__(self, rule: str, text: str) -> None:
-        self.rule = rule
-        self.text = text
-        super().__init__(text)
+Step = Callable[[str], str]
 
 
 class Read(NamedTuple):
@@ -66,193 +53,112 @@ class Read(NamedTuple):
 
 
 def read_row(fields: tuple[Field, ...], raw: dict[str, Any]) -> Read:
-    """Read the cells of one row (column code to str, int, float, bool, date, datetime or None)."""
+    """Read the cells of one row (column code to str, int, float, Decimal, bool, date, datetime or None)."""
     out = Read({}, {}, [], [])
+    altered: list[tuple[Field, Any, Any]] = []
     for f in fields:
         cell = raw.get(f.column)
-        if cell is None:
+        if cell is None or cell == "" or is_missing(cell):
             continue
         try:
             value, steps = read_cell(f, cell)
         except Unreadable as e:
             out.problems.append(Problem(f.column, f"{f.column}.{e.rule}", "reject", e.text))
             continue
-        if value is None:
-            if steps:
-                out.changes.append(_change(f, steps, cell, ""))
-            continue
-        out.values[f.column] = value
         if steps:
-            out.changes.append(_change(f, steps, cell, value))
-            if f.keep_original:
+            altered.append((f, cell, value))
+        if value is not None:
+            out.values[f.column] = value
+            if steps and f.keep_original:
                 out.original[f.column] = str(cell)
+    if altered:
+        category = next((f.column for f in fields if f.role == "subject.category"), "")
+        person = out.values.get(category) == PERSON
+        out.changes.extend(_change(f, before, after, person=person) for f, before, after in altered)
     return out
 
 
-def _change(f: Field, steps: list[str], before: Any, after: Any) -> Change:
-    shown_before, shown_after = str(before), str(after)
-    if f.form == "amount" and isinstance(after, int):
-        shown_after = wan(after)
-    if f.personal:
-        mask = mask_number if f.sealed else mask_name
-        shown_before, shown_after = mask(shown_before.strip()), mask(shown_after)
+def _change(f: Field, before: Any, after: Any, *, person: bool) -> Change:
+    shown_before, shown_after = str(before), "" if after is None else render_value(f, after, mask=False)
+    if f.sealed:
+        shown_before, shown_after = mask_number(shown_before.strip()), mask_number(shown_after)
+    elif f.personal or (person and f.role == "subject.name"):
+        shown_before, shown_after = mask_name(shown_before.strip()), mask_name(shown_after)
     return Change(f.column, f"{f.column}.normalise", shown_before, shown_after)
 
 
 def read_cell(f: Field, cell: Any) -> tuple[Any, list[str]]:
     """One cell to (typed value or None, the steps that altered it). Raises Unreadable."""
     if f.form == "date":
-        return _read_date(f, cell)
+        return read_date(f.cn, cell)
     if f.form == "amount":
-        return _read_amount(f, cell)
+        return read_amount(f.cn, cell)
     if isinstance(cell, str):
         return _read_text(f, cell)
     if SPEC["forms"][f.form].get("identifier"):
         raise Unreadable(
             "numeric",
-            f"「{f.cn}」是{_kind_of(cell)}格式的单元格，长号码和开头的 0 会被表格软件改掉，不能采用；"
+            f"「{f.cn}」是{kind_of(cell)}格式的单元格，长号码和开头的 0 会被表格软件改掉，不能采用；"
             "请把整列设为“文本”格式后重新填写。",
         )
     if isinstance(cell, datetime | date):
         return _read_text(f, cell.isoformat()[:10])
     if isinstance(cell, bool):
         return _read_text(f, "是" if cell else "否")
-    return _read_text(f, _plain(cell))
+    if isinstance(cell, NUMBER):
+        return _read_text(f, plain(cell))
+    raise Unreadable("cell", f"「{f.cn}」的单元格格式无法识别；请改成“文本”格式后重新填写。")
 
 
-def _plain(number: float) -> str:
-    return format(Decimal(repr(number)).normalize(), "f")
-
-
-def _kind_of(cell: Any) -> str:
-    if isinstance(cell, bool):
-        return "逻辑值"
-    return "日期" if isinstance(cell, date | datetime) else "数字"
-
-
-def _read_text(f: Field, text: str) -> tuple[str | None, list[str]]:
-    if text in EXCEL_ERRORS:
-        raise Unreadable("cell_error", f"「{f.cn}」的单元格是错误值 {text}；请改正公式或直接填写内容。")
+def _read_text(f: Field, cell: str) -> tuple[str | None, list[str]]:
+    if cell in EXCEL_ERRORS:
+        raise Unreadable("cell_error", f"「{f.cn}」的单元格是错误值 {cell}；请改正公式或直接填写内容。")
+    text = cell
     taken: list[str] = []
-    original = text
-    codes = load_codesets()[f.codes] if f.codes else None
-    for name in SPEC["forms"][f.form]["steps"]:
-        after = STEPS[name](text, codes)
+    for name, step in steps_of(f.form, f.codes):
+        after = step(text)
         if after != text:
             taken.append(name)
             text = after
     if text == "" or (text in EMPTY and not f.mandatory):
-        return None, ["empty"] if original.strip() else []
+        return None, ["empty"] if cell.strip() else []
     return text, taken
 
 
-def controls_out(text: str, _codes: CodeSet | None = None) -> str:
-    """NBSP, zero-width and control characters go (STANDARDS 9, row 3)."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c for c in text if c != "\u00a0" and unicodedata.category(c) not in ("Cc", "Cf"))
+@cache
+def steps_of(form: str, codes: str | None) -> tuple[tuple[str, Step], ...]:
+    """The named steps a form takes, in order, over the code set of a column."""
+    if form not in SPEC["forms"]:
+        raise ContractError(f"unknown form {form!r}")
+    if form in ("choice", "choices") and codes not in load_codesets():
+        raise ContractError(f"form {form!r} needs a known code set, not {codes!r}")
+    found = load_codesets()[codes] if codes else None
+    own: dict[str, Step] = {"alias": found.canonical, "list": lambda text: _list(text, found)} if found else {}
+    return tuple((name, own.get(name) or STEPS[name]) for name in SPEC["forms"][form]["steps"])
 
 
-def halfwidth(text: str, _codes: CodeSet | None = None) -> str:
-    """Full-width letters, digits and punctuation become half-width."""
-    return text if text.isascii() else text.translate(HALFWIDTH)
-
-
-def _list(text: str, codes: CodeSet | None) -> str:
+def _list(text: str, codes: CodeSet) -> str:
     form = SPEC["forms"]["choices"]
-    parts = [p.strip() for p in re.split("[" + form["separators"] + "]", text)]
-    seen = dict.fromkeys(codes.canonical(p) if codes else p for p in parts if p)
-    return str(form["joined_by"]).join(seen)
+    parts = re.split(f"[{form['separators']}]", text)
+    if not all(codes.has(codes.canonical(p.strip())) for p in parts):
+        # A comma inside an explanation (其他-责令改正，限期补办) parts nothing; between two kinds it does.
+        parts = [
+            q
+            for p in parts
+            for q in ([p] if codes.has(codes.canonical(p.strip())) else re.split(f"[{form['weak_separators']}]", p))
+        ]
+    return JOINED_BY.join(dict.fromkeys(codes.canonical(p.strip()) for p in parts if p.strip()))
 
 
-STEPS: dict[str, Callable[[str, CodeSet | None], str]] = {
+STEPS: dict[str, Step] = {
     "controls_out": controls_out,
-    "trim": lambda text, _codes: text.strip(),
+    "trim": str.strip,
     "halfwidth": halfwidth,
-    "blanks_out": lambda text, _codes: "".join(text.split()),
-    "hyphens_out": lambda text, _codes: text if text in EMPTY else text.translate(HYPHENS),
-    "upper": lambda text, _codes: text.upper(),
-    "alias": lambda text, codes: codes.canonical(text) if codes else text,
-    "list": _list,
-    "document_no": lambda text, _codes: normal_document_no(text),
+    "blanks_out": lambda text: "".join(text.split()),
+    "hyphens_out": lambda text: text if text in EMPTY else text.translate(HYPHENS),
+    "upper": str.upper,
+    "document_no": normal_document_no,
 }
-
-
-def _read_date(f: Field, cell: Any) -> tuple[date | None, list[str]]:
-    if isinstance(cell, datetime):
-        return cell.date(), []
-    if isinstance(cell, date):
-        return cell, []
-    if isinstance(cell, bool):
-        raise Unreadable("date", f"「{f.cn}」不是日期；请写成 2026-05-06 这样的日期。")
-    if isinstance(cell, int | float):
-        if cell == int(cell) and len(str(int(cell))) == 8:
-            return _calendar_day(f, str(int(cell))), ["date"]
-        raise Unreadable(
-            "date",
-            f"「{f.cn}」是数字 {_plain(cell)}，没有日期格式，无法确定是哪一天；请写成 2026-05-06 这样的日期。",
-        )
-    text = halfwidth(controls_out(cell)).strip()
-    if text in EXCEL_ERRORS:
-        raise Unreadable("cell_error", f"「{f.cn}」的单元格是错误值 {text}；请改正公式或直接填写日期。")
-    if text in EMPTY:
-        return None, ["empty"] if text else []
-    if text in LONG_TERM_WORDS:
-        return LONG_TERM, ["date"]
-    day = _calendar_day(f, TIME_PART.sub("", text).strip())
-    return day, [] if day.isoformat() == cell.strip() else ["date"]
-
-
-def _calendar_day(f: Field, text: str) -> date:
-    for form in DATE_FORMS:
-        found = form.fullmatch(text)
-        if found:
-            year, month, day = (int(g) for g in found.groups())
-            try:
-                return date(year, month, day)
-            except ValueError:
-                raise Unreadable("date", f"「{f.cn}」的日期 {text} 在日历上不存在；请核对。") from None
-    raise Unreadable(
-        "date",
-        f"「{f.cn}」的内容“{text[:20]}”不是日期；请写成 2026-05-06、2026/5/6、20260506 或 2026年5月6日，年份要四位。",
-    )
-
-
-def _read_amount(f: Field, cell: Any) -> tuple[int | None, list[str]]:
-    if isinstance(cell, bool | date | datetime):
-        raise Unreadable("amount", f"「{f.cn}」不是数字；请填以万元为单位的数字。")
-    if isinstance(cell, int | float):
-        text = repr(cell)
-        if text in ("nan", "inf", "-inf"):
-            raise Unreadable("amount", f"「{f.cn}」不是数字；请填以万元为单位的数字。")
-    else:
-        text = halfwidth(controls_out(cell)).strip()
-        if text in EXCEL_ERRORS:
-            raise Unreadable("cell_error", f"「{f.cn}」的单元格是错误值 {text}；请改正公式或直接填写数字。")
-        if text in EMPTY:
-            return None, ["empty"] if text else []
-        if not AMOUNT.fullmatch(text) or not any(c.isdigit() for c in text):
-            raise Unreadable(
-                "amount",
-                f"「{f.cn}」的“{text[:20]}”不是数字；请只填以万元为单位的数字，例如 2000 元填 0.2。",
-            )
-    value = Decimal(text.replace(",", ""))
-    if value < 0:
-        raise Unreadable("negative", f"「{f.cn}」是负数 {text[:20]}；金额不能小于 0。")
-    if value > MAX_WAN:
-        raise Unreadable("amount", f"「{f.cn}」的数字太大；单位是万元，请核对。")
-    fen = (value * FEN_PER_WAN).to_integral_value()
-    off = abs(value - fen / FEN_PER_WAN)
-    if off >= NOISE:
-        raise Unreadable("decimals", f"「{f.cn}」超过 6 位小数（{text[:24]}）；单位是万元，最多精确到分，请核对。")
-    plain = not isinstance(cell, str) or (text == cell.strip() and "," not in text)
-    return int(fen), ["rounded"] if off else [] if plain else ["amount"]
-
-
-def wan(fen: int) -> str:
-    """分 rendered as 万元 without trailing zeros: 2000 元 is `0.2`."""
-    whole, part = divmod(fen, FEN_PER_WAN)
-    return f"{whole}.{part:06d}".rstrip("0").rstrip(".") if part else str(whole)
 
 
 def render(fields: tuple[Field, ...], values: dict[str, Any], *, mask: bool = True) -> dict[str, str]:

@@ -23,7 +23,10 @@ PERSON = "自然人"
 
 
 def subject_key(dataset: Dataset, values: dict[str, Any], unit: str) -> tuple[str, ...]:
-    """What identifies the subject of a row, by the ladder of DESIGN "Subjects"; empty parts where a cell is missing."""
+    """What identifies the subject of a row in its natural key; empty parts where a cell is missing.
+
+    A registration number is no part of it: reported today and left out tomorrow, it would make two records of one.
+    """
     code = dataset.value(values, "subject.code")
     if code and code != identifiers.USCC_PLACEHOLDER:
         return ("code", code)
@@ -31,9 +34,6 @@ def subject_key(dataset: Dataset, values: dict[str, Any], unit: str) -> tuple[st
     if number:
         kind = dataset.value(values, "subject.id_type") or ""
         return ("id", kind, identifiers.canonical_id(kind, number))
-    registration = dataset.value(values, "subject.registration_no")
-    if registration:
-        return ("registration", registration)
     operator = dataset.value(values, "representative.name") or ""
     return ("scoped", unit, dataset.value(values, "subject.name") or "", operator)
 

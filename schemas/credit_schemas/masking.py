@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 # First six (the region) and last four of an ID number, the Henan practice; shorter numbers of other documents
 # keep two at each end, and what is too short to hide anything is hidden whole.
 LONG = (15, 6, 4)
 SHORT = (6, 2, 2)
+# A message quotes at most this much of a cell: enough to find it, too little to fill a screen.
+QUOTE = 30
+# Telephone, ID and card numbers are longer than a date (8 digits) and may stand in the wrong column.
+LONG_NUMBER = re.compile(r"[0-9０-９]{9,}[0-9XxＸｘ]?")
 
 
 def mask_number(number: str) -> str:
@@ -19,3 +25,9 @@ def mask_number(number: str) -> str:
 def mask_name(name: str) -> str:
     """A natural person's name for readers who need not know it: the first character stays."""
     return name[:1] + "*" * (len(name) - 1)
+
+
+def quote(text: str) -> str:
+    """A cell as a message may show it: cut to size, long numbers masked (a number in the wrong column is personal)."""
+    shown = LONG_NUMBER.sub(lambda found: mask_number(found.group()), text)
+    return shown if len(shown) <= QUOTE else shown[:QUOTE] + "…"

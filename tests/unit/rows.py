@@ -34,6 +34,8 @@ PERSON_PENALTY = {
     "CF_XDR_ZJHM": PERSON,
     "EXT_CFCX": "普通程序",
     "EXT_QWXC": "否",
+    "EXT_SM": "否",
+    "EXT_SXCD": "一般",
 }
 
 LICENCE = {
