@@ -99,7 +99,7 @@ class AirflowServer:
         self.password: str = state["password"]
 
     def start(self) -> None:
-        """Prepare the metadata if need be, start what does not run yet, wait until all four are healthy.
+        """Prepare the metadata, start what does not run yet, wait until all four services are healthy.
 
         Raises:
             PortTakenError: another program listens on our port.
@@ -107,15 +107,14 @@ class AirflowServer:
         """
         if processes.find(self.home, _process("api-server")) is None and not is_free(self._state["port"]):
             raise PortTakenError("Airflow", self._state["port"])
+        self.prepare()
         env = self.environment()
-        if not self._is_prepared():
-            self._prepare(env)
         since = datetime.now(UTC)
         started = {
             service: processes.start(
                 self.home,
                 _process(service),
-                [sys.executable, "-m", "airflow", service, *options],
+                [sys.executable, "-m", f"{__package__}.airflow_service", service, *options],
                 env=env,
                 cwd=self.folder,
             )
@@ -124,6 +123,41 @@ class AirflowServer:
         }
         self._wait_healthy(started, since)
         self.ensure_pools(self.pools)
+
+    def prepare(self) -> None:
+        """Make or migrate the tables and set the login, unless that is done for these versions.
+
+        `start` does it too; a caller may do it earlier, while Kafka starts.
+
+        Raises:
+            ServiceStartError: it failed or took too long; names the log to read.
+        """
+        if self._is_prepared():
+            return
+        log = processes.log_path(self.home, f"{NAME}-prepare")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        login = {"CREDIT_AIRFLOW_USER": self.user, "CREDIT_AIRFLOW_PASSWORD": self.password}
+        with log.open("wb") as output:
+            argv = [sys.executable, "-m", f"{__package__}.airflow_prepare"]
+            child = subprocess.Popen(
+                argv,
+                env={**self.environment(), **login},
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                code = child.wait(_PREPARE_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                raise self._failed("元数据库准备", f"{_PREPARE_TIMEOUT_S:.0f} 秒内没有完成", log) from None
+            finally:
+                child.kill()
+        if code != 0:
+            raise self._failed("元数据库准备", f"退出码 {code}", log)
+        self._state["prepared"] = _versions()
+        write_state(self._state_file, self._state)
 
     def stop(self) -> bool:
         """End the four services in good order, running tasks first; returns whether anything was running."""
@@ -197,32 +231,6 @@ class AirflowServer:
             finally:
                 connection.close()
         return False
-
-    def _prepare(self, env: Mapping[str, str]) -> None:
-        """Make or migrate the tables and set the login, in one process: importing Airflow twice costs more."""
-        log = processes.log_path(self.home, f"{NAME}-prepare")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        login = {"CREDIT_AIRFLOW_USER": self.user, "CREDIT_AIRFLOW_PASSWORD": self.password}
-        with log.open("wb") as output:
-            argv = [sys.executable, "-m", f"{__package__}.airflow_prepare"]
-            child = subprocess.Popen(
-                argv,
-                env={**env, **login},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                code = child.wait(_PREPARE_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                raise self._failed("元数据库准备", f"{_PREPARE_TIMEOUT_S:.0f} 秒内没有完成", log) from None
-            finally:
-                child.kill()
-        if code != 0:
-            raise self._failed("元数据库准备", f"退出码 {code}", log)
-        self._state["prepared"] = _versions()
-        write_state(self._state_file, self._state)
 
     def _wait_healthy(self, started: Mapping[str, processes.Process], since: datetime) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
