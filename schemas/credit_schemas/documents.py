@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-OPENERS = "（([［【〔{｛〖〈《<＜「『"
-CLOSERS = "）)]］】〕}｝〗〉》>＞」』"
+OPENERS = "（([［【〔{｛〖〈《<＜「『﹝﹙﹛"
+CLOSERS = "）)]］】〕}｝〗〉》>＞」』﹞﹚﹜"
 # Full-width letters and digits; other punctuation of a document number is left as the authority writes it.
 HALF = str.maketrans({chr(c + 0xFEE0): chr(c) for c in range(0x21, 0x7F) if chr(c).isalnum()} | {"　": " "})
 YEAR = re.compile(r"(?:19|20)[0-9]{2}")
