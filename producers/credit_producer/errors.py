@@ -66,6 +66,19 @@ class SpoolDamaged(SpoolError):
         )
 
 
+class SpoolUnusable(SpoolError):
+    """The disk is full, the folder is read-only, or another process keeps the spool locked for too long."""
+
+    retriable = True
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"暂存库 {path} 现在不能用：{reason}。请检查磁盘空间和文件夹权限，然后重试；已经存入的数据没有丢失。"
+        )
+
+
 class PublishError(ProducerError):
     """Events could not be handed to Kafka; they stay in the spool. `waiting` counts them."""
 

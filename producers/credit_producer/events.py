@@ -6,8 +6,8 @@ Here and nowhere else do personal numbers turn into sealed values; what this mod
 from __future__ import annotations
 
 import hmac
+import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -16,6 +16,7 @@ from typing import Any
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.check import Checked
 from credit_schemas.codec import event_value
+from credit_schemas.codesets import load_codesets
 from credit_schemas.county_errors import without_numbers
 from credit_schemas.dataset import Dataset
 from credit_schemas.envelope import Envelope, write_headers
@@ -33,6 +34,8 @@ REFUSAL_SCHEMA = 1  # the schema id of refusal.v1.avsc
 QUOTED = re.compile("“([^”]+)”")
 # The widest document number column; a longer text there is no document number.
 DOCUMENT_NO_MAX = 128
+# Document numbers have digits, and Chinese only with one of these signs (示市监处罚〔2026〕8号) or none at all.
+DOCUMENT_NO = re.compile(r"^(?=.*\d)(?:.*[号字第〔（].*|[^\u3400-\u9fff]*)$")
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class EventMaker:
         self._unit = unit
         self._salt = salt
         self._sealer = sealer
+        self._words: dict[str, frozenset[str]] = {}
 
     def record(
         self,
@@ -124,7 +128,7 @@ class EventMaker:
         self,
         dataset: Dataset,
         cells: Mapping[str, Any],
-        values: Mapping[str, Any],
+        values: dict[str, Any],
         problems: Sequence[Problem],
         moment: datetime,
         place: Place = NOWHERE,
@@ -134,19 +138,19 @@ class EventMaker:
         # A row whose cells cannot be told apart is known by its place and faults only.
         faults = self._digest("faults", dataset.id, place.line, *(p.rule for p in problems))
         digest = content_digest(self._salt, dataset, raw) if raw else faults
-        authority, day = (
-            values.get(dataset.column("authority.code") or ""),
-            values.get(dataset.column("decision.date") or ""),
-        )
+        authority = dataset.value(values, "authority.code")
+        if dataset.id not in self._words:
+            self._words[dataset.id] = own_words(dataset)
+        words = self._words[dataset.id]
         value = {
             "dataset": dataset.id,
             "authority_code": authority if authority and uscc_problem(authority) is None else None,
             "document_no": _document_no(dataset, values),
-            "decision_date": day,
+            "decision_date": dataset.value(values, "decision.date"),
             "content_digest": digest,
             "locator": f"第{place.line}行" if place.line else None,
             "problems": [
-                {"column": p.column, "rule": p.rule, "severity": p.severity, "message": unquoted(p, cells)}
+                {"column": p.column, "rule": p.rule, "severity": p.severity, "message": unquoted(p.message, words)}
                 for p in problems
             ],
         }
@@ -189,28 +193,27 @@ class EventMaker:
         return hmac.digest(self._salt, SEP.join(map(str, parts)).encode("utf-8", "surrogatepass"), "sha256")
 
 
-def unquoted(problem: Problem, cells: Mapping[str, Any]) -> str:
-    """A message without the words it quotes from its own cell, and without anything that looks like an ID number.
+def own_words(dataset: Dataset) -> frozenset[str]:
+    """What messages may quote besides a cell: code set values, and the words quoted in the rules themselves."""
+    codes = [value for codes in load_codesets().values() for value in codes.values]
+    return frozenset([*codes, *QUOTED.findall(json.dumps(dataset.schema, ensure_ascii=False)), "文本"])
+
+
+def unquoted(message: str, words: frozenset[str]) -> str:
+    """A message without what it quotes from a cell, and without anything that looks like an ID number.
 
     On the sender's own screen a quotation helps; in an event it might be a name that slipped into another column.
+    Only the contract's own `words` stay between quotation marks.
     """
-    cell = cells.get(problem.column)
-    if cell is None:
-        return without_numbers(problem.message)
-    text = unicodedata.normalize("NFKC", str(cell))
-
-    def hide(found: re.Match[str]) -> str:
-        return "“…”" if unicodedata.normalize("NFKC", found.group(1)) in text else found.group()
-
-    return without_numbers(QUOTED.sub(hide, problem.message))
+    return without_numbers(QUOTED.sub(lambda found: found.group() if found.group(1) in words else "“…”", message))
 
 
-def _document_no(dataset: Dataset, values: Mapping[str, Any]) -> str | None:
+def _document_no(dataset: Dataset, values: dict[str, Any]) -> str | None:
     """The document number, unless what stands in its column may be a name or an ID number (shifted columns)."""
-    found = values.get(dataset.column("document.no") or "")
-    if not found or len(found) > DOCUMENT_NO_MAX or not any(c.isdigit() for c in found):
+    found = dataset.value(values, "document.no")
+    if not found or len(found) > DOCUMENT_NO_MAX or not DOCUMENT_NO.search(found) or without_numbers(found) != found:
         return None
     personal = {values.get(f.column) for f in dataset.fields if f.personal}
-    if values.get(dataset.column("subject.category") or "") == PERSON:
-        personal.add(values.get(dataset.column("subject.name") or ""))
-    return None if found in personal else without_numbers(found)
+    if dataset.value(values, "subject.category") == PERSON:
+        personal.add(dataset.value(values, "subject.name"))
+    return None if any(value and value in found for value in personal) else str(found)

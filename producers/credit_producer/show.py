@@ -97,8 +97,8 @@ class Summary:
             self.rejected += 1
         self._count(self.reasons, outcome, "reject")
         if len(self.shown) < SCREEN_ROWS:
-            self.shown.append(f"第 {outcome.row} 条（第 {outcome.line} 行）")
-            self.shown += [f"  {line}" for line in self._lines(outcome)]
+            lines = [f"第 {outcome.row} 条（第 {outcome.line} 行）", *self._lines(outcome)]
+            self.shown.append("\n  ".join(lines))
 
     @property
     def refused(self) -> int:
@@ -127,9 +127,8 @@ class Summary:
                 lines += [title, *(self._counted(rule, n) for rule, n in found.most_common(COMMONEST))]
         if self.shown:
             lines += ["没有通过的行：", *self.shown]
-        hidden = self.refused - sum(not line.startswith(" ") for line in self.shown)
-        if hidden:
-            lines.append(f"还有 {hidden} 条没有列出；用 --report 结果.csv 可以得到全部。")
+        if self.refused > len(self.shown):
+            lines.append(f"还有 {self.refused - len(self.shown)} 条没有列出；用 --report 结果.csv 可以得到全部。")
         return "\n".join(lines)
 
     def _count(self, counter: Counter[str], outcome: Outcome, severity: str) -> None:

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import SpoolDamaged
+from .errors import SpoolDamaged, SpoolUnusable
 
 # In `PRAGMA application_id`, so that no other program's database is taken for a spool: "CrSp".
 APPLICATION_ID = 0x43725370
@@ -66,20 +66,24 @@ class Spool:
     """One unit's spool file; created when missing (mode 0600). Usable from several threads and processes."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises SpoolDamaged when the file is something else."""
+        """Open or create. Raises SpoolDamaged when the file is something else, SpoolUnusable when it cannot be used."""
         self.path = path
         self._lock = threading.RLock()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Sealed numbers or not, names of persons are in there; created here so that it is never readable by others.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Names of persons are in there; created here so that it is never readable by others.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise SpoolUnusable(path, error.strerror or type(error).__name__) from None
         self._con = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
-        except sqlite3.DatabaseError as error:
+        except BaseException as error:
             self._con.close()
-            raise SpoolDamaged(path, f"不是暂存库，或文件已损坏（{type(error).__name__}）") from None
-        except SpoolDamaged:
-            self._con.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise SpoolUnusable(path, str(error)) from None
+            if isinstance(error, sqlite3.DatabaseError):
+                raise SpoolDamaged(path, f"不是暂存库，或文件已损坏（{type(error).__name__}）") from None
             raise
 
     def __enter__(self) -> Spool:
@@ -227,23 +231,32 @@ class Spool:
             return done.rowcount
 
     def _prepare(self) -> None:
+        # Asked before anything is changed: the database of another program is left as it is.
+        if self._tables():
+            self._recognise()
         self._con.execute("PRAGMA journal_mode = WAL")
         self._con.execute("PRAGMA synchronous = FULL")
         self._con.execute("PRAGMA secure_delete = ON")  # a dropped value is gone from the file, too
         with self._transaction():
-            tables = self._con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            kind = self._con.execute("PRAGMA application_id").fetchone()[0]
-            version = self._con.execute("PRAGMA user_version").fetchone()[0]
-            if not tables:
-                for statement in (resources.files(__package__) / "spool.sql").read_text(encoding="utf-8").split(";\n"):
-                    self._con.execute(statement)
-                self._con.execute("INSERT INTO meta VALUES ('id', ?)", (uuid.uuid4().hex[:12],))
-                self._con.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                self._con.execute(f"PRAGMA user_version = {VERSION}")
-            elif kind != APPLICATION_ID:
-                raise SpoolDamaged(self.path, "是别的程序的数据库")
-            elif version != VERSION:
-                raise SpoolDamaged(self.path, f"版本是 {version}，本程序只认识 {VERSION}，请升级 credit-producer")
+            if self._tables():  # another process may have been faster
+                self._recognise()
+                return
+            for statement in (resources.files(__package__) / "spool.sql").read_text(encoding="utf-8").split(";\n"):
+                self._con.execute(statement)
+            self._con.execute("INSERT INTO meta VALUES ('id', ?)", (uuid.uuid4().hex[:12],))
+            self._con.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._con.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _tables(self) -> int:
+        return int(self._con.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+    def _recognise(self) -> None:
+        kind = self._con.execute("PRAGMA application_id").fetchone()[0]
+        version = self._con.execute("PRAGMA user_version").fetchone()[0]
+        if kind != APPLICATION_ID:
+            raise SpoolDamaged(self.path, "是别的程序的数据库")
+        if version != VERSION:
+            raise SpoolDamaged(self.path, f"版本是 {version}，本程序只认识 {VERSION}，请升级 credit-producer")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -251,13 +264,16 @@ class Spool:
             if self._con.in_transaction:  # part of a larger one
                 yield
                 return
-            self._con.execute("BEGIN IMMEDIATE")
             try:
+                self._con.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._con.execute("ROLLBACK")
+                self._con.execute("COMMIT")
+            except BaseException as error:
+                if self._con.in_transaction:  # a full disk has rolled back already
+                    self._con.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise SpoolUnusable(self.path, str(error)) from None
                 raise
-            self._con.execute("COMMIT")
 
     def _one(self, sql: str, *values: Any) -> Any:
         with self._lock:

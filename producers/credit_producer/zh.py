@@ -63,7 +63,7 @@ TEXTS = {
     "Choice({choices})": "可选（{choices}）",
     "{value!r} does not match the format {format}.": "{value!r} 的写法不对，应当像 {format}。",
     "{value!r} does not match the formats {formats}.": "{value!r} 的写法不对，应当像 {formats}。",
-    "{value!r} is not a valid {number_type}.": "{value!r} 不是数字（{number_type}）。",
+    "{value!r} is not a valid {number_type}.": "{value!r} 不是数字。",
     "{value!r} is not a valid boolean. Recognized values: {states}": "{value!r} 不是“是”或“否”，可填：{states}",
     "{value!r} is not a valid UUID.": "{value!r} 不是 UUID。",
     "{value} is not in the range {range}.": "{value} 不在范围 {range} 之内。",

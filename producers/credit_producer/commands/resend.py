@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, time
 from pathlib import Path
 
 import click
@@ -18,12 +18,12 @@ from ..show import print_json
 @options.config_option
 @click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    type=options.Day(),
     metavar="日期",
     help="这一天以来发过的全部重发，包括已有回执的（中心数据恢复以后用）。",
 )
 @options.json_option
-def resend(unit: str | None, config: Path | None, since: datetime | None, as_json: bool) -> None:
+def resend(unit: str | None, config: Path | None, since: date | None, as_json: bool) -> None:
     """把暂存库里还没有最终回执的数据按原来的顺序、原来的编号再发一次；中心认得编号，不会重复入库。"""
     from ..sdk import CreditProducer  # loads the Kafka client
 
@@ -31,7 +31,7 @@ def resend(unit: str | None, config: Path | None, since: datetime | None, as_jso
     zone = load_catalogue().county.zone
     producer = CreditProducer(settings.unit, settings=settings).open()
     try:
-        sent = producer.resend(since.replace(tzinfo=zone) if since else None)
+        sent = producer.resend(datetime.combine(since, time(), zone) if since else None)
     finally:
         producer.close()
     if as_json:
