@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.check import Checked, check_row
-from credit_schemas.county_errors import UnknownUnit
+from credit_schemas.county_errors import UnknownUnit, without_numbers
 from credit_schemas.dataset import Dataset
 from credit_schemas.forms import render
+from credit_schemas.identifiers import uscc_problem
 from credit_schemas.keys import content_digest, producer_key
 from credit_schemas.problems import NOT_REPORTABLE, Problem, Severity, Verdict, verdict_of
 from credit_schemas.rules import Context
@@ -137,7 +138,7 @@ class CheckedFile:
             verdict=checked.verdict,
             problems=[Told(p.column, _address(row, p.column), *p[1:]) for p in checked.problems],
             changes=[Altered(c.column, _address(row, c.column), *c[1:]) for c in checked.changes],
-            normalised=render(self.dataset.fields, checked.values),
+            normalised=shown(self.dataset, checked),
             checked=checked,
             cells=cells,
         )
@@ -150,6 +151,18 @@ def row_context(catalogue: Catalogue, unit: str, as_of: date | None = None) -> C
         return Context(today, catalogue.county.units.get(unit).uscc)
     except UnknownUnit:
         return Context(today)
+
+
+def shown(dataset: Dataset, checked: Checked) -> dict[str, str]:
+    """The values of a row as a person may see them: personal numbers masked.
+
+    In a rejected row the columns may be shifted: there an ID number is masked wherever it stands, except that a sound
+    unified code is no ID number even if it has digits only.
+    """
+    values = render(dataset.fields, checked.values)
+    if checked.verdict != "reject":
+        return values
+    return {c: v if uscc_problem(v) is None else without_numbers(v) for c, v in values.items()}
 
 
 def not_reportable(checked: Checked) -> bool:

@@ -19,7 +19,6 @@ from typing import Any
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.check import Checked, check_row
 from credit_schemas.dataset import Dataset
-from credit_schemas.forms import render
 from credit_schemas.problems import Change, Problem, Verdict
 from credit_schemas.rules import Context
 from credit_schemas.sealing import Sealer
@@ -27,7 +26,7 @@ from credit_schemas.sealing import Sealer
 from .errors import BadTarget
 from .events import NOWHERE, EventMaker, Place, Target
 from .lock import SenderLock
-from .pipeline import Outcome, not_reportable, row_context
+from .pipeline import Outcome, not_reportable, row_context, shown
 from .publish import Publisher
 from .settings import UnitSettings, read_settings, unit_config_path
 from .spool import Spool, SpoolEvent
@@ -201,7 +200,7 @@ class CreditProducer:
             checked.verdict,
             tuple(checked.problems),
             tuple(checked.changes),
-            render(dataset.fields, checked.values),
+            shown(dataset, checked),
         )
 
     def _event(
