@@ -8,12 +8,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import connection, parse_dsn
 from yoyo import get_backend, read_migrations
 
 from credit_schemas.dataset import Dataset
 from credit_schemas.publicity import add_months
 
+from .roles import SERVICES, role_name
 from .tables import statements
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -31,7 +32,7 @@ def migrate(owner_dsn: str, datasets: Iterable[Dataset], today: date) -> list[st
         applied = [m.id for m in missing]
         backend.apply_migrations(missing)
     with psycopg2.connect(owner_dsn) as con, con.cursor() as cur:
-        for statement in [*statements(datasets), *partition_statements(today)]:
+        for statement in [*statements(datasets), *partition_statements(today), _show_applied()]:
             cur.execute(statement)
     con.close()
     return applied
@@ -41,6 +42,24 @@ def pending(owner_dsn: str) -> list[str]:
     """Migrations this program needs and the database lacks: a consumer refuses to start on any."""
     backend = get_backend(_url(owner_dsn))
     return [m.id for m in backend.to_apply(read_migrations(str(MIGRATIONS)))]
+
+
+def lacking(con: connection) -> list[str]:
+    """As `pending`, for a service on its own connection, which may look at the record of migrations and no more."""
+    needed = [p.stem for p in sorted(MIGRATIONS.glob("*.sql"))]
+    with con.cursor() as cur:
+        cur.execute("SELECT to_regclass('public._yoyo_migration') IS NOT NULL")
+        applied: set[str] = set()
+        if cur.fetchone() == (True,):
+            cur.execute("SELECT migration_id FROM public._yoyo_migration")
+            applied = {row[0] for row in cur.fetchall()}
+    con.rollback()
+    return [name for name in needed if name not in applied]
+
+
+def _show_applied() -> str:
+    roles = ", ".join(role_name(service) for service in SERVICES)
+    return f"GRANT SELECT ON public._yoyo_migration TO {roles}"
 
 
 def partition_statements(today: date) -> list[str]:

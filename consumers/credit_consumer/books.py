@@ -1,0 +1,68 @@
+"""Read what the warehouse knows of the records that a batch may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+from psycopg2.extensions import cursor
+
+from credit_schemas.dataset import Dataset
+
+from . import statements as sql
+from .identity import Book, Record
+from .normalise import Content, Ready
+
+
+def open_books(cur: cursor, events: Sequence[Ready], datasets: Mapping[str, Dataset]) -> dict[str, Book]:
+    """A book per dataset with every record that one of the events can mean, by any of its keys."""
+    books: dict[str, Book] = {}
+    for name in sorted({e.dataset for e in events}):
+        of_dataset = [e for e in events if e.dataset == name]
+        books[name] = _open_book(cur, datasets[name], of_dataset)
+    return books
+
+
+def _open_book(cur: cursor, dataset: Dataset, events: Sequence[Ready]) -> Book:
+    book = Book()
+    contents = [e.content for e in events if e.content is not None]
+    keys = _natural_keys(contents)
+    _fetch(cur, book, sql.records_by_key(dataset), [_hexes(keys)])
+    sources = {(e.unit, k) for e in events if e.content for k in _source_keys(e.content)}
+    if sources:
+        units, own = zip(*sorted(sources), strict=True)
+        _fetch(cur, book, sql.records_by_source(dataset), [list(units), list(own)])
+    strangers = [k for k in keys if k not in book.by_key]
+    if strangers:
+        cur.execute(sql.FORMER_KEYS, [dataset.id, _hexes(strangers)])
+        book.former.update((bytes(key), UUID(no)) for key, no in cur.fetchall())
+    targets = {c.target.record_no for c in contents if c.target and c.target.record_no}
+    numbers = (targets | set(book.former.values())) - book.by_no.keys()
+    if numbers:
+        _fetch(cur, book, sql.records_by_no(dataset), [",".join(map(str, numbers))])
+    return book
+
+
+def _natural_keys(contents: Iterable[Content]) -> set[bytes]:
+    keys = set()
+    for c in contents:
+        keys.add(c.natural_key)
+        if c.target and c.target.natural_key:
+            keys.add(c.target.natural_key)
+    return keys
+
+
+def _source_keys(content: Content) -> set[str]:
+    target = content.target.source_key if content.target else None
+    return {k for k in (content.source_key, target) if k}
+
+
+def _hexes(keys: Iterable[bytes]) -> str:
+    return ",".join(k.hex() for k in keys)
+
+
+def _fetch(cur: cursor, book: Book, statement: str, parameters: list[object]) -> None:
+    cur.execute(statement, parameters)
+    for no, unit, revision, state, source_key, natural_key, digest, revised_at in cur.fetchall():
+        if UUID(no) not in book.by_no:
+            book.add(Record(UUID(no), unit, revision, state, source_key, bytes(natural_key), bytes(digest), revised_at))

@@ -1,0 +1,182 @@
+"""Step 2: the door's checks again, on the center's side; here sealed numbers are opened, in memory only."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from credit_schemas.catalogue import Catalogue
+from credit_schemas.county import County
+from credit_schemas.county_errors import UnknownUnit, without_numbers
+from credit_schemas.dataset import Dataset
+from credit_schemas.envelope import RECORD_ACTS
+from credit_schemas.problems import NOT_REPORTABLE, Problem
+from credit_schemas.rules import Context, evaluate
+from credit_schemas.sealing import Opener, SealError
+
+from .decode import Arrived, DeadLetter
+
+# A source key is a department's own key, indexed with its unit; an index entry ends at 2,700 bytes.
+SOURCE_KEY_MAX = 200
+REFUSAL = "refusal"
+QUOTED = re.compile("“([^”]+)”")
+
+Verdict = Literal["accept", "reject", "waiting", "not_reportable"]
+
+
+class Checked(NamedTuple):
+    """A judged event. `values` and `target` are typed and in clear: they never leave memory.
+
+    Attributes:
+        dataset: None when the event names none that we know, or is a refusal.
+        name: The dataset's id as it will stand in landing.
+        target: The record an act is about, as the event names it; empty when it names none.
+    """
+
+    event: Arrived
+    dataset: Dataset | None
+    name: str
+    values: dict[str, Any]
+    target: dict[str, Any]
+    problems: list[Problem]
+    verdict: Verdict
+
+
+def check(event: Arrived, catalogue: Catalogue, opener: Opener) -> Checked | DeadLetter:
+    """Judge an event: whose it is, what it claims to be, whether its numbers open, and the dataset's own rules."""
+    unit, envelope, decoded = event.message.unit, event.envelope, event.decoded
+    if envelope.unit != unit:
+        text = "事件里写的责任单位不是本主题的单位，不予采用；请用本单位的配置重新报送。"
+        return _rejected(event, [Problem("", "event.unit", "reject", text)])
+    if envelope.act == REFUSAL:
+        return _refusal(event, catalogue)
+    dataset = catalogue.datasets.get(decoded.dataset)
+    if dataset is None or dataset.id != envelope.dataset:
+        text = "事件头写的数据集与内容不一致，或目录里没有这个数据集；请更新报送程序后重新报送。"
+        return _rejected(event, [Problem("", "event.dataset", "reject", text)])
+    if envelope.act not in RECORD_ACTS:
+        text = "这一类操作目前只登记、不执行，已保留等待处理。"
+        return Checked(event, dataset, dataset.id, {}, {}, [Problem("", "event.act", "warn", text)], "waiting")
+    values, problems = _open(event, dataset, opener)
+    target, about_target = _open_target(event, dataset, opener)
+    parked = next((p for p in (*problems, *about_target) if isinstance(p, DeadLetter)), None)
+    if parked:
+        return parked
+    found = [p for p in (*problems, *about_target) if isinstance(p, Problem)]
+    found += _unfit(dataset, values, decoded.value.get("source_key"))
+    found += evaluate(dataset, values, _context(event, catalogue), [p.column for p in found])
+    found = [_discreet(p, values.get(p.column)) for p in found]
+    if any(p.rule == NOT_REPORTABLE for p in found):
+        return Checked(event, dataset, dataset.id, {}, {}, found, "not_reportable")
+    verdict: Verdict = "reject" if any(p.severity == "reject" for p in found) else "accept"
+    return Checked(event, dataset, dataset.id, values, target, found, verdict)
+
+
+def _rejected(event: Arrived, problems: list[Problem]) -> Checked:
+    return Checked(event, None, event.envelope.dataset, {}, {}, problems, "reject")
+
+
+def _refusal(event: Arrived, catalogue: Catalogue) -> Checked:
+    """A row the door refused lands as rejected with the door's own problems."""
+    value = event.decoded.value
+    if event.decoded.dataset != REFUSAL or value["dataset"] != event.envelope.dataset:
+        return _rejected(event, [Problem("", "event.dataset", "reject", "退回通知的事件头与内容不一致。")])
+    if value["dataset"] not in catalogue.datasets:
+        return _rejected(event, [Problem("", "event.dataset", "reject", "退回通知里的数据集不在目录里。")])
+    problems = [Problem(p["column"], p["rule"], p["severity"], p["message"]) for p in value["problems"]]
+    return _rejected(event, problems)
+
+
+def _open(event: Arrived, dataset: Dataset, opener: Opener) -> tuple[dict[str, Any], list[Problem | DeadLetter]]:
+    """The row's non-empty cells with its sealed numbers opened."""
+    values: dict[str, Any] = {}
+    problems: list[Problem | DeadLetter] = []
+    raw = event.decoded.value
+    for f in dataset.fields:
+        cell = raw.get(f.column)
+        if cell is None or (isinstance(cell, str) and not cell.strip()):
+            continue
+        if f.sealed:
+            opened = _unseal(event, opener, cell, f.column, f.column, f.cn)
+            if not isinstance(opened, str):
+                problems.append(opened)
+                continue
+            cell = opened
+        values[f.column] = cell
+    return values, problems
+
+
+def _open_target(event: Arrived, dataset: Dataset, opener: Opener) -> tuple[dict[str, Any], list[Problem | DeadLetter]]:
+    target = {k: v for k, v in (event.decoded.value.get("target") or {}).items() if v not in (None, "", b"")}
+    problems: list[Problem | DeadLetter] = []
+    sealed = target.pop("subject_id_no", None)
+    if sealed is not None:
+        column = dataset.column("subject.id_no") or "subject_id_no"
+        opened = _unseal(event, opener, sealed, column, "target", "要更正的记录的证件号码")
+        if isinstance(opened, str):
+            target["subject_id_no"] = opened
+        else:
+            problems.append(opened)
+    if "record_no" in target:
+        try:
+            target["record_no"] = UUID(target["record_no"])
+        except ValueError:
+            text = "要更正的记录编号写法不对；请照抄回执里的 record_no。"
+            problems.append(Problem("", "target.record_no", "reject", text))
+    if any(isinstance(v, str) and _has_control(v) for v in target.values()):
+        problems.append(Problem("", "target.control", "reject", "指明原记录的内容里有控制字符；请重新填写。"))
+    return target, problems
+
+
+def _unseal(
+    event: Arrived, opener: Opener, sealed: bytes, column: str, reported: str, name: str
+) -> str | Problem | DeadLetter:
+    try:
+        return opener.open(sealed, f"{event.message.unit}/{event.decoded.dataset}/{column}")
+    except SealError as e:
+        if e.retriable:
+            return DeadLetter(event.message, "unknown_key", str(e), "parked", event.decoded.schema_id)
+        text = f"「{name}」的加密值打不开：{e}。"
+        return Problem(reported, f"{reported}.sealed", "reject", text)
+
+
+def _unfit(dataset: Dataset, values: dict[str, Any], source_key: str | None) -> list[Problem]:
+    """What no sender of ours produces: control characters (they separate the parts of a key), endless keys."""
+    found = [
+        Problem(c, f"{c}.control", "reject", f"「{dataset.by_column[c].cn}」里有看不见的控制字符；请重新填写这一格。")
+        for c, v in values.items()
+        if isinstance(v, str) and _has_control(v)
+    ]
+    if source_key and (len(source_key) > SOURCE_KEY_MAX or _has_control(source_key)):
+        text = f"来源主键超过 {SOURCE_KEY_MAX} 个字符或含有控制字符；请换用较短的主键。"
+        found.append(Problem("", "source_key.form", "reject", text))
+    return found
+
+
+def _discreet(problem: Problem, cell: Any) -> Problem:
+    """A problem that quotes nothing of its cell: columns may have slipped, and the cell be a name or a number."""
+    text = without_numbers(problem.message)
+    if isinstance(cell, str):
+        text = QUOTED.sub(lambda quoted: "“…”" if quoted.group(1) in cell else quoted.group(), text)
+    return problem._replace(message=text)
+
+
+def _has_control(text: str) -> bool:
+    return not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+
+
+def _context(event: Arrived, catalogue: Catalogue) -> Context:
+    today = event.message.received_at.astimezone(catalogue.county.zone).date()
+    return _contexts(catalogue.county, event.message.unit, today)
+
+
+@lru_cache(maxsize=4096)  # units times the days of a backlog
+def _contexts(county: County, unit: str, today: date) -> Context:
+    try:
+        return Context(today, county.units.get(unit).uscc)
+    except UnknownUnit:
+        return Context(today)

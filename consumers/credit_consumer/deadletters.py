@@ -1,0 +1,128 @@
+"""Dead letters for the operator: listed without content, tried again after the fix, or set aside as a mark."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from psycopg2.extensions import connection
+from psycopg2.extras import DictCursor
+
+from . import statements as sql
+from .decode import DeadLetter
+from .graveyard import bury, unearth
+from .load import isolated, prepare
+from .normalise import Center
+from .pipeline import prepare_message
+
+# States in which a letter still waits for somebody.
+OPEN = ("dead", "parked")
+# One transaction's worth: a replay holds the topics' positions while it runs.
+REPLAY_LIMIT = 5000
+
+
+def list_dead_letters(
+    con: connection,
+    *,
+    unit: str | None = None,
+    reason: str | None = None,
+    state: str | None = None,
+    since: datetime | None = None,
+    limit: int = 200,
+) -> list[dict[str, Any]]:
+    """Dead letters, oldest first: where, why, how often, in what state. Never a key, value or header.
+
+    Args:
+        since: Only those that arrived at or after this moment.
+    """
+    where, parameters = _filter(unit=unit, reason=reason, states=(state,) if state else None, since=since)
+    with con.cursor(cursor_factory=DictCursor) as cur:
+        cur.execute(sql.LIST_DEAD_LETTERS.format(filter=where), {**parameters, "limit": limit})
+        return [dict(row) for row in cur.fetchall()]
+
+
+def replay(
+    con: connection,
+    center: Center,
+    *,
+    unit: str | None = None,
+    reason: str | None = None,
+    since: datetime | None = None,
+    who: str = "",
+    dry_run: bool = True,
+) -> Counter[str]:
+    """Take open dead letters through the four steps again, in the order in which they arrived, in one transaction.
+
+    Each keeps its arrival time, and never overwrites what was loaded after it (rule `record.newer`).
+
+    Args:
+        con: As role `consumer`.
+        who: Who asked for it; kept with each letter that went through.
+        dry_run: Do everything and roll back: the counts say what would happen.
+
+    Returns:
+        How many came to which receipt status; `dead` counts those that are dead letters still.
+    """
+    datasets = center.catalogue.datasets
+    prepare(con, datasets.values())
+    where, parameters = _filter(unit=unit, reason=reason, states=OPEN, since=since)
+    counts: Counter[str] = Counter()
+    with con.cursor(cursor_factory=DictCursor) as cur:
+        cur.execute(sql.TAKE_DEAD_LETTERS.format(filter=where), {**parameters, "limit": REPLAY_LIMIT})
+        rows = cur.fetchall()
+        for topic_id, partition in sorted({(row["topic_id"], row["partition"]) for row in rows}):
+            cur.execute(sql.HOLD_POSITION, [topic_id, partition])
+        for again, row in enumerate(rows):
+            found = prepare_message(unearth(dict(row)), center)
+            if isinstance(found, DeadLetter):
+                dead = [found]
+            else:
+                done, dead = isolated(cur, [found], datasets, blame_unique=True, again=again > 0, replayed=True)
+                counts += done
+            if dead:
+                bury(cur, dead)
+                counts["dead"] += 1
+            else:
+                cur.execute(sql.CLOSE_DEAD_LETTER, ["replayed", who, "", row["dead_letter_id"]])
+    con.rollback() if dry_run else con.commit()
+    return counts
+
+
+def discard(
+    con: connection,
+    *,
+    who: str,
+    why: str,
+    unit: str | None = None,
+    reason: str | None = None,
+    since: datetime | None = None,
+    dry_run: bool = True,
+) -> int:
+    """Mark open dead letters as discarded (nothing is deleted); returns how many it is or would be.
+
+    Raises:
+        ValueError: without a name or a reason.
+    """
+    if not who.strip() or not why.strip():
+        raise ValueError("作废死信要写明经办人和原因。")
+    where, parameters = _filter(unit=unit, reason=reason, states=OPEN, since=since)
+    with con.cursor() as cur:
+        cur.execute(sql.DISCARD_DEAD_LETTERS.format(filter=where), {**parameters, "who": who, "why": why})
+        count = cur.rowcount
+    con.rollback() if dry_run else con.commit()
+    return count
+
+
+def _filter(
+    *, unit: str | None, reason: str | None, states: tuple[str, ...] | None, since: datetime | None
+) -> tuple[str, dict[str, Any]]:
+    conditions = {
+        "unit = %(unit)s": unit,
+        "reason = %(reason)s": reason,
+        "state = ANY(%(states)s)": list(states) if states else None,
+        "received_at >= %(since)s": since,
+    }
+    used = [condition for condition, value in conditions.items() if value is not None]
+    parameters = {"unit": unit, "reason": reason, "states": list(states or ()), "since": since}
+    return " AND ".join(used) or "true", parameters

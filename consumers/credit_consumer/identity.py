@@ -1,0 +1,178 @@
+"""Which record an event is about, and what it makes of it (DESIGN, "Identity"): no database here, only what is known.
+
+A record has one `record_no` for life, the `ce_id` of its first report. It is found by the target an act names, else by
+the department's source key, else by the natural key as last reported or as it was before a correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from credit_schemas.problems import Problem
+
+from .normalise import Content, Ready
+
+# States from which a report brings nothing back: that takes an explicit act with a reason.
+CLOSED = frozenset({"ended", "withdrawn"})
+_CLOSED_NAMES = {"ended": "终止", "withdrawn": "撤回"}
+
+
+@dataclass(slots=True)
+class Record:
+    """A record as the warehouse holds it, or as the events of this batch have made it so far.
+
+    Attributes:
+        latest: The event whose content it has now; None while the batch has not changed it.
+        first: The event that opened it; None for a record that the warehouse already held.
+        moved: The batch has changed its natural key.
+        adopted: The batch has given it the department's own key.
+    """
+
+    record_no: UUID
+    unit: str
+    revision: int
+    state: str
+    source_key: str | None
+    natural_key: bytes
+    content_digest: bytes
+    revised_at: datetime | None = None
+    latest: Ready | None = None
+    first: Ready | None = None
+    moved: bool = False
+    adopted: bool = False
+
+
+@dataclass
+class Book:
+    """The records of one dataset that a batch may touch, found by each of their keys."""
+
+    by_no: dict[UUID, Record] = field(default_factory=dict)
+    by_key: dict[bytes, Record] = field(default_factory=dict)
+    by_source: dict[tuple[str, str], Record] = field(default_factory=dict)
+    former: dict[bytes, UUID] = field(default_factory=dict)
+    new_former: dict[bytes, UUID] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Enter a record under its keys."""
+        self.by_no[record.record_no] = record
+        self.by_key[record.natural_key] = record
+        if record.source_key:
+            self.by_source[record.unit, record.source_key] = record
+
+    def by_natural_key(self, key: bytes) -> Record | None:
+        """The record that has this key, or had it before a correction."""
+        found = self.by_key.get(key)
+        if found is None and key in self.former:
+            found = self.by_no.get(self.former[key])
+        return found
+
+
+class Outcome(NamedTuple):
+    """What an event came to: its state in landing, the record and revision, and what the unit is told."""
+
+    state: Literal["accepted", "unchanged", "rejected", "waiting"]
+    record_no: UUID | None
+    revision: int | None
+    problems: list[Problem]
+    note: str = ""
+
+
+def settle(event: Ready, book: Book, *, replayed: bool = False) -> Outcome:
+    """Apply one event to the book. `replayed` events are old: they never overwrite what came after them."""
+    if event.content is None:
+        state: Literal["rejected", "waiting"] = "waiting" if event.verdict == "waiting" else "rejected"
+        return Outcome(state, None, None, event.problems)
+    content = event.content
+    found = _find(event, content, book)
+    if isinstance(found, Outcome):
+        return found
+    if found is None:
+        return _open(event, content, book)
+    holder = book.by_key.get(content.natural_key)
+    if holder is not None and holder is not found:
+        text = "这一行的机关代码、文号、相对人和决定日期与另一条已入库的记录相同；请核对后按那一条更正。"
+        return _refused(event, found, "record.key_taken", text)
+    if found.state in CLOSED:
+        text = f"这条记录已{_CLOSED_NAMES[found.state]}，重新报送不会使它恢复；确需恢复的，请联系大数据中心办理。"
+        return _refused(event, found, "record.ended", text)
+    if replayed and found.revised_at and event.received_at < found.revised_at:
+        text = "这一行是较早报送的，之后已有更新的内容入库，没有采用；如需改回，请重新报送。"
+        return _refused(event, found, "record.newer", text)
+    if content.source_key and not found.source_key and (found.unit, content.source_key) not in book.by_source:
+        # A department that begins to give its own keys: the record takes it, so that it is found by it next time.
+        found.source_key, found.adopted = content.source_key, True
+        book.by_source[found.unit, content.source_key] = found
+    if found.content_digest == event.content_digest:
+        return Outcome("unchanged", found.record_no, found.revision, event.problems, "内容与已入库的一致，没有变化。")
+    _revise(event, content, found, book)
+    note = f"按更正处理，现为第 {found.revision} 版。"
+    return Outcome("accepted", found.record_no, found.revision, event.problems, note)
+
+
+def touched(books: Iterable[Book]) -> list[Record]:
+    """The records whose content the batch has changed, in the order in which they were entered."""
+    return [r for book in books for r in book.by_no.values() if r.latest is not None]
+
+
+def _find(event: Ready, content: Content, book: Book) -> Record | Outcome | None:
+    target = content.target
+    if target is None:
+        found = book.by_source.get((event.unit, content.source_key)) if content.source_key else None
+        found = found or book.by_natural_key(content.natural_key)
+        return _waiting(event) if found is None and event.event.envelope.act == "correct" else found
+    if target.record_no:
+        found = book.by_no.get(target.record_no)
+        if found is not None and found.unit != event.unit:
+            text = "要更正的记录不是本单位报送的；请核对回执里的 record_no。"
+            return _refused(event, None, "record.other_unit", text)
+    elif target.source_key:
+        found = book.by_source.get((event.unit, target.source_key))
+    else:
+        found = book.by_natural_key(target.natural_key) if target.natural_key else None
+    return found or _waiting(event)
+
+
+def _waiting(event: Ready) -> Outcome:
+    text = "要更正的记录还没有入库，本次更正已保留等待；请核对所指的记录，或先报送原记录。"
+    return Outcome("waiting", None, None, [*event.problems, Problem("", "record.not_found", "warn", text)])
+
+
+def _refused(event: Ready, record: Record | None, rule: str, text: str) -> Outcome:
+    number, revision = (record.record_no, record.revision) if record else (None, None)
+    return Outcome("rejected", number, revision, [*event.problems, Problem("", rule, "reject", text)])
+
+
+def _open(event: Ready, content: Content, book: Book) -> Outcome:
+    record = Record(
+        record_no=event.ce_id,
+        unit=event.unit,
+        revision=1,
+        state="active",
+        source_key=content.source_key,
+        natural_key=content.natural_key,
+        content_digest=event.content_digest or b"",
+        revised_at=event.received_at,
+        latest=event,
+        first=event,
+    )
+    book.add(record)
+    return Outcome("accepted", record.record_no, 1, event.problems)
+
+
+def _revise(event: Ready, content: Content, record: Record, book: Book) -> None:
+    record.revision += 1
+    record.content_digest = event.content_digest or b""
+    record.revised_at = event.received_at
+    record.latest = event
+    if content.natural_key != record.natural_key:
+        del book.by_key[record.natural_key]
+        # A key that was another record's before stays that one's.
+        if record.natural_key not in book.former:
+            book.former[record.natural_key] = book.new_former[record.natural_key] = record.record_no
+        record.natural_key = content.natural_key
+        book.by_key[content.natural_key] = record
+        record.moved = True

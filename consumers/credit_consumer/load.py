@@ -1,0 +1,288 @@
+"""Step 4: the load transaction (DESIGN, promise 1), in its order: positions, known events out, landing, core, marks,
+receipts, commit.
+
+What the rows themselves cause (SQLSTATE 22, 23, 54) is isolated down to the one event, which becomes a dead letter in
+the same transaction; every other error leaves this file, and the caller rolls back and tries the batch again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg2
+from psycopg2.extensions import connection, cursor
+
+from credit_schemas.dataset import Dataset
+from credit_schemas.problems import Problem
+from credit_schemas.uuid7 import uuid7
+from credit_warehouse.tables import columns
+
+from . import statements as sql
+from .books import open_books
+from .copying import copy_rows, problems_json
+from .decode import DeadLetter
+from .errors import UNIQUE_VIOLATION, Fenced, describe, is_data_error
+from .graveyard import bury
+from .identity import Book, Outcome, Record, settle, touched
+from .normalise import Ready
+from .people import People, enter_people
+
+_STATUS = {"accepted": "loaded"}
+_STATE_NAMES = {"accepted": "已入库", "unchanged": "没有变化", "rejected": "已拒收", "waiting": "等待中"}
+
+
+class Span(NamedTuple):
+    """What a batch takes of one partition: from `before` up to, not including, `after`."""
+
+    topic_id: UUID
+    partition: int
+    before: int
+    after: int
+
+
+def prepare(con: connection, datasets: Iterable[Dataset]) -> None:
+    """Make the session's temporary tables; once per connection."""
+    with con.cursor() as cur:
+        for statement in (*sql.CREATE_STAGES, *map(sql.create_stage, datasets)):
+            cur.execute(statement)
+    con.commit()
+
+
+def load(
+    con: connection,
+    spans: Sequence[Span],
+    events: Sequence[Ready],
+    dead: Sequence[DeadLetter],
+    datasets: Mapping[str, Dataset],
+    *,
+    blame_unique: bool = False,
+) -> Counter[str]:
+    """Load a batch in one transaction; returns how many events came to which receipt status (`dead` included).
+
+    Args:
+        spans: The positions to move; the batch's events lie within them.
+        events: In the order of each partition.
+        blame_unique: Take a unique violation for the row's own fault. At first it is not: another transaction may
+            have been faster, and trying again finds what it wrote.
+
+    Raises:
+        Fenced: A position was moved by somebody else; nothing was written.
+        psycopg2.Error: The environment failed; nothing was written, unless the connection broke within COMMIT.
+    """
+    with con.cursor() as cur:
+        for span in sorted(spans):
+            cur.execute(sql.MOVE_POSITION, [span.after, str(span.topic_id), span.partition, span.before])
+            if cur.rowcount != 1:
+                raise Fenced(span.topic_id, span.partition)
+        counts, poisoned = isolated(cur, events, datasets, blame_unique=blame_unique)
+        bury(cur, [*dead, *poisoned])
+    con.commit()
+    counts["dead"] = len(dead) + len(poisoned)
+    return +counts
+
+
+def isolated(
+    cur: cursor,
+    events: Sequence[Ready],
+    datasets: Mapping[str, Dataset],
+    *,
+    blame_unique: bool,
+    again: bool = False,
+    replayed: bool = False,
+) -> tuple[Counter[str], list[DeadLetter]]:
+    """Apply events; when the data is at fault, halve until the one event is alone and the others are in."""
+    if not events:
+        return Counter(), []
+    cur.execute("SAVEPOINT batch")
+    try:
+        done = apply(cur, events, datasets, again=again, replayed=replayed)
+    except psycopg2.Error as e:
+        if not is_data_error(e) or (e.pgcode == UNIQUE_VIOLATION and not blame_unique):
+            raise
+        cur.execute("ROLLBACK TO SAVEPOINT batch")
+        if len(events) == 1:
+            event = events[0].event
+            done = Counter(), [DeadLetter(event.message, "database", describe(e), "dead", event.decoded.schema_id)]
+        else:
+            middle = len(events) // 2
+            done = Counter(), []
+            for half in (events[:middle], events[middle:]):
+                counts, dead = isolated(cur, half, datasets, blame_unique=blame_unique, again=True, replayed=replayed)
+                done = done[0] + counts, done[1] + dead
+    cur.execute("RELEASE SAVEPOINT batch")
+    return done
+
+
+def apply(
+    cur: cursor,
+    events: Sequence[Ready],
+    datasets: Mapping[str, Dataset],
+    *,
+    again: bool = False,
+    replayed: bool = False,
+) -> tuple[Counter[str], list[DeadLetter]]:
+    """Settle events against the warehouse and write what comes of it.
+
+    Args:
+        again: The session's temporary tables may hold rows of an earlier call in this transaction.
+        replayed: The events are old ones (dead letters): they never overwrite what came after them.
+
+    Returns:
+        How many events came to which receipt status, and events that may not be loaded (an id of another unit).
+    """
+    if again:
+        stages = ("pg_temp.stage_person", "pg_temp.stage_subject", "pg_temp.stage_subject_name")
+        cur.execute(f"TRUNCATE {', '.join([*stages, *map(sql.stage, datasets.values())])}")
+    known = _known(cur, events)
+    foreign = [e for e in events if e.ce_id in known and known[e.ce_id].unit != e.unit]
+    ours = [e for e in events if e.ce_id not in known]
+    books = open_books(cur, [e for e in ours if e.content is not None], datasets)
+    settled: list[tuple[Ready, Outcome]] = []
+    receipts: list[tuple[Ready, str, Outcome]] = []
+    seen: dict[UUID, Outcome] = {}
+    for event in events:
+        first = known.get(event.ce_id)
+        if first is not None and first.unit != event.unit:
+            continue
+        outcome = first.outcome if first else seen.get(event.ce_id)
+        if outcome is not None:
+            note = f"此前已收到并处理（{_STATE_NAMES[outcome.state]}），没有重复入库。"
+            receipts.append((event, "duplicate", outcome._replace(note=note)))
+            continue
+        outcome = settle(event, books.get(event.dataset, _NO_BOOK), replayed=replayed)
+        seen[event.ce_id] = outcome
+        receipts.append((event, _STATUS.get(outcome.state, outcome.state), outcome))
+        if event.verdict != "not_reportable":
+            settled.append((event, outcome))
+    _write_landing(cur, settled)
+    _count_not_reportable(cur, [e for e in ours if e.verdict == "not_reportable"])
+    _write_core(cur, books, datasets)
+    _write_marks(cur, books)
+    _write_receipts(cur, receipts)
+    dead = [DeadLetter(e.event.message, "id_of_another_unit", "ce_id is known from another unit") for e in foreign]
+    return Counter(status for _, status, _ in receipts), dead
+
+
+_NO_BOOK = Book()
+
+
+class _Known(NamedTuple):
+    unit: str
+    outcome: Outcome
+
+
+def _known(cur: cursor, events: Sequence[Ready]) -> dict[UUID, _Known]:
+    """The events of a batch that have landed before, with what they came to."""
+    ids = sorted(str(e.ce_id) for e in events)
+    # The bounds let the planner leave out the partitions of other months.
+    cur.execute(sql.KNOWN_EVENTS, [ids[0], ids[-1], ",".join(ids)])
+    return {
+        UUID(ce_id): _Known(
+            unit,
+            Outcome(state, UUID(no) if no else None, revision, [Problem(**p) for p in problems or []]),
+        )
+        for ce_id, unit, state, no, revision, problems in cur.fetchall()
+    }
+
+
+def _write_landing(cur: cursor, settled: Iterable[tuple[Ready, Outcome]]) -> None:
+    copy_rows(cur, "landing.event", sql.LANDING_COLUMNS, (_landing_row(e, o) for e, o in settled))
+
+
+def _landing_row(event: Ready, outcome: Outcome) -> tuple[Any, ...]:
+    message, envelope = event.event.message, event.event.envelope
+    return (
+        envelope.id,
+        message.unit,
+        event.dataset,
+        envelope.act,
+        event.event.decoded.schema_id,
+        message.topic_id,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        envelope.time,
+        message.received_at,
+        outcome.state,
+        outcome.record_no,
+        outcome.revision,
+        event.authority_code,
+        event.document_no,
+        event.decision_date,
+        event.content_digest,
+        problems_json(outcome.problems),
+    )
+
+
+def _count_not_reportable(cur: cursor, events: Iterable[Ready]) -> None:
+    days = Counter((e.unit, e.dataset, e.received_on) for e in events)
+    for (unit, dataset, day), rows in sorted(days.items()):
+        cur.execute(sql.COUNT_NOT_REPORTABLE, [unit, dataset, day, rows])
+
+
+def _write_core(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, Dataset]) -> None:
+    changed = touched(books.values())
+    if not changed and not any(r.adopted for b in books.values() for r in b.by_no.values()):
+        return
+    people = enter_people(cur, [r.latest for r in changed if r.latest])
+    for name, book in sorted(books.items()):
+        dataset = datasets[name]
+        for key, record_no in book.new_former.items():
+            cur.execute(sql.ADD_FORMER_KEY, [name, key, str(record_no)])
+        moved = ",".join(str(r.record_no) for r in book.by_no.values() if r.moved)
+        if moved:
+            cur.execute(sql.free_keys(dataset), [moved])
+        rows = [_core_row(r, people, dataset) for r in touched([book])]
+        if rows:
+            copy_rows(cur, sql.stage(dataset), columns(dataset), rows)
+            cur.execute(sql.upsert(dataset))
+        for record in book.by_no.values():
+            if record.adopted and record.latest is None:
+                cur.execute(sql.adopt_source_key(dataset), [record.source_key, str(record.record_no)])
+
+
+def _core_row(record: Record, people: People, dataset: Dataset) -> list[Any]:
+    latest = record.latest
+    if latest is None or latest.content is None:
+        raise ValueError("only a record with content can be written")
+    content = latest.content
+    first = record.first or latest
+    cells = [
+        people.persons[cell] if f.sealed and cell is not None else cell
+        for f, cell in zip(dataset.fields, content.cells, strict=True)
+    ]
+    return [
+        record.record_no,
+        record.revision,
+        record.state,
+        record.unit,
+        record.source_key,
+        record.natural_key,
+        record.content_digest,
+        people.subjects[content.subject.lookup] if content.subject else None,
+        first.received_at,
+        first.received_on,
+        latest.received_at,
+        content.due_on,
+        content.due_provisional,
+        content.publicity_ends,
+        latest.ce_id,
+        *cells,
+    ]
+
+
+def _write_marks(cur: cursor, books: Mapping[str, Book]) -> None:
+    rows = [(name, r.unit, r.record_no, r.revision) for name, book in sorted(books.items()) for r in touched([book])]
+    copy_rows(cur, "exchange.mark", sql.MARK_COLUMNS, rows)
+
+
+def _write_receipts(cur: cursor, receipts: Iterable[tuple[Ready, str, Outcome]]) -> None:
+    rows = (
+        (uuid7(), e.unit, e.ce_id, o.record_no, e.dataset, status, o.revision, problems_json(o.problems), o.note)
+        for e, status, o in receipts
+    )
+    copy_rows(cur, "exchange.receipt", sql.RECEIPT_COLUMNS, rows)

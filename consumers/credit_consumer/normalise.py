@@ -1,0 +1,265 @@
+"""Step 3: a judged event in warehouse form: digests in place of keys, persons sealed at rest, deadlines reckoned.
+
+What leaves this file may be stored: no personal number is in clear any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from credit_schemas.catalogue import Catalogue, load_catalogue
+from credit_schemas.county_errors import without_numbers
+from credit_schemas.dataset import Dataset, Field
+from credit_schemas.documents import normal_document_no
+from credit_schemas.identifiers import RIC_TYPES, canonical_id, uscc_problem
+from credit_schemas.keys import subject_key
+from credit_schemas.problems import Problem
+from credit_schemas.publicity import legal_span
+from credit_warehouse.keys import CenterKeys, load_keys
+
+from .check import REFUSAL, Checked, Verdict
+from .decode import Arrived
+from .digests import Digests
+
+# The widest document number column; a longer text in it is no document number.
+DOCUMENT_NO_MAX = 128
+_SUBJECT_KINDS = {"code": "code", "id": "person", "registration": "registration", "scoped": "scoped"}
+
+
+@dataclass(frozen=True)
+class Center:
+    """What normalising needs to know: the catalogue and the center's keys."""
+
+    catalogue: Catalogue
+    keys: CenterKeys
+
+    @cached_property
+    def digests(self) -> Digests:
+        """The digests under this center's secret."""
+        return Digests(self.keys.lookup_secret)
+
+
+def load_center(keys: Path, county: Path | None = None) -> Center:
+    """The center of a county folder and a key folder."""
+    return Center(load_catalogue(county), load_keys(keys))
+
+
+class Person(NamedTuple):
+    """A natural person's document: lookup (HMAC-SM3), number sealed at rest under it, as written if that differs."""
+
+    lookup: bytes
+    id_type: str
+    sealed: bytes
+    as_written: bytes | None
+    key_version: int
+
+
+class Subject(NamedTuple):
+    """Whom a record is about; `person` is the lookup of `core.person` for kind person."""
+
+    lookup: bytes
+    kind: str
+    code: str | None
+    registration_no: str | None
+    person: bytes | None
+    unit: str | None
+    name: str | None
+
+
+class Target(NamedTuple):
+    """The record a correction is about: by number, by the department's key, or by its natural key's digest."""
+
+    record_no: UUID | None
+    source_key: str | None
+    natural_key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An accepted row in warehouse form.
+
+    Attributes:
+        cells: The dataset's columns in table order; a sealed column holds the person's lookup digest until loading.
+        persons: Lookup digest to person, for every sealed column.
+    """
+
+    natural_key: bytes
+    source_key: str | None
+    target: Target | None
+    subject: Subject | None
+    persons: dict[bytes, Person]
+    cells: list[Any]
+    due_on: date | None
+    due_provisional: bool
+    publicity_ends: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An event ready to load.
+
+    Attributes:
+        received_on: The local day of its arrival.
+        content: There when the row itself is acceptable (verdict `accept`).
+    """
+
+    event: Arrived
+    dataset: str
+    received_on: date
+    verdict: Verdict
+    problems: list[Problem]
+    authority_code: str | None
+    document_no: str | None
+    decision_date: date | None
+    content_digest: bytes | None
+    content: Content | None
+
+    @property
+    def ce_id(self) -> UUID:
+        """The event's id."""
+        return self.event.envelope.id
+
+    @property
+    def unit(self) -> str:
+        """The unit whose topic it came on."""
+        return self.event.message.unit
+
+    @property
+    def received_at(self) -> datetime:
+        """The broker's append time."""
+        return self.event.message.received_at
+
+
+def normalise(checked: Checked, center: Center) -> Ready:
+    """Bring a judged event to warehouse form."""
+    event, dataset, values = checked.event, checked.dataset, checked.values
+    day = event.message.received_at.astimezone(center.catalogue.county.zone).date()
+    if event.envelope.act == REFUSAL and event.decoded.dataset == REFUSAL:
+        told = event.decoded.value
+        brief = (told["authority_code"], told["document_no"], told["decision_date"], told["content_digest"])
+        return Ready(event, checked.name, day, checked.verdict, checked.problems, *brief, None)
+    if dataset is None or not values:
+        return Ready(event, checked.name, day, checked.verdict, checked.problems, None, None, None, None, None)
+    authority, number = dataset.value(values, "authority.code"), dataset.value(values, "document.no")
+    if checked.verdict != "accept":
+        # Columns may have slipped: what lands in clear beside the sealed message must look like what it claims to be.
+        authority = authority if authority and uscc_problem(authority) is None else None
+        number = without_numbers(number[:DOCUMENT_NO_MAX]) if number else None
+    return Ready(
+        event=event,
+        dataset=dataset.id,
+        received_on=day,
+        verdict=checked.verdict,
+        problems=checked.problems,
+        authority_code=authority,
+        document_no=normal_document_no(number) if number else None,
+        decision_date=dataset.value(values, "decision.date"),
+        content_digest=center.digests.content(dataset, values),
+        content=_content(checked, dataset, center) if checked.verdict == "accept" else None,
+    )
+
+
+def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
+    event, values, unit = checked.event, checked.values, checked.event.message.unit
+    county = center.catalogue.county
+    persons: dict[bytes, Person] = {}
+    by_column: dict[str, bytes] = {}
+    cells: list[Any] = []
+    for f in dataset.fields:
+        value = values.get(f.column)
+        if value is not None and f.sealed:
+            person = _person(center.keys, dataset, f, values)
+            persons[person.lookup] = person
+            by_column[f.column] = value = person.lookup
+        cells.append(value)
+    decided = dataset.value(values, "decision.date")
+    deadline = (
+        center.catalogue.calendar.add_workdays(
+            decided, county.report_within_workdays, count_decision_day=county.count_decision_day
+        )
+        if decided
+        else None
+    )
+    return Content(
+        natural_key=center.digests.record(dataset, values, unit),
+        source_key=(event.decoded.value.get("source_key") or "").strip() or None,
+        target=_target(checked.target, dataset, center, unit),
+        subject=_subject(dataset, values, unit, center.digests, by_column),
+        persons=persons,
+        cells=cells,
+        due_on=deadline.day if deadline else None,
+        due_provisional=bool(deadline and deadline.provisional),
+        publicity_ends=_publicity_ends(dataset, values, decided),
+    )
+
+
+def _person(keys: CenterKeys, dataset: Dataset, f: Field, values: dict[str, Any]) -> Person:
+    """The person of a sealed number; the type of the document stands in the column of the sibling role."""
+    kind = (dataset.value(values, f.role.rpartition(".")[0] + ".id_type") or "").strip()
+    number = values[f.column]
+    canonical = canonical_id(kind, number)
+    lookup = keys.lookup.digest(kind, number)
+    sealed = keys.at_rest.seal(canonical, lookup.hex())
+    return Person(
+        lookup=lookup,
+        id_type="身份证" if kind in RIC_TYPES else kind,
+        sealed=sealed,
+        as_written=keys.at_rest.seal(number, lookup.hex()) if number != canonical else None,
+        key_version=keys.at_rest.key_version_of(sealed),
+    )
+
+
+def _subject(
+    dataset: Dataset, values: dict[str, Any], unit: str, digests: Digests, by_column: dict[str, bytes]
+) -> Subject | None:
+    if not dataset.column("subject.name"):
+        return None  # a ledger line is about a decision, not about somebody
+    key = subject_key(dataset, values, unit)
+    kind = _SUBJECT_KINDS[key[0]]
+    return Subject(
+        lookup=digests.subject(key),
+        kind=kind,
+        code=key[1] if kind == "code" else None,
+        registration_no=key[1] if kind == "registration" else None,
+        person=by_column.get(dataset.column("subject.id_no") or "") if kind == "person" else None,
+        unit=unit if kind == "scoped" else None,
+        name=dataset.value(values, "subject.name"),
+    )
+
+
+def _target(target: dict[str, Any], dataset: Dataset, center: Center, unit: str) -> Target | None:
+    if not target:
+        return None
+    natural = None
+    if target.get("document_no") and target.get("decision_date"):
+        roles = {
+            "authority.code": "authority_code",
+            "document.no": "document_no",
+            "decision.date": "decision_date",
+            "subject.code": "subject_code",
+            "subject.id_type": "subject_id_type",
+            "subject.id_no": "subject_id_no",
+            "subject.name": "subject_name",
+            "representative.name": "operator_name",
+        }
+        named = {dataset.column(role): target.get(name) for role, name in roles.items()}
+        natural = center.digests.record(dataset, {c: v for c, v in named.items() if c and v is not None}, unit)
+    return Target(target.get("record_no"), target.get("source_key"), natural)
+
+
+def _publicity_ends(dataset: Dataset, values: dict[str, Any], decided: date | None) -> date | None:
+    """The reported end of publicity if the law allows that day, else the last day it allows (STANDARDS 3.4)."""
+    if decided is None or not dataset.column("publicity.until"):
+        return None
+    told: date | None = dataset.value(values, "publicity.until")
+    degree = dataset.by_role.get("legal.severity")
+    assumed = (degree.blank_means if degree else None) or "一般"
+    span = legal_span(decided, dataset.value(values, "legal.severity") or assumed)
+    if span is None:
+        return told
+    return told if told and span.first <= told <= span.last else span.last

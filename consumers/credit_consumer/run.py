@@ -1,0 +1,354 @@
+"""The consumer's loop: poll, load, and stand aside when somebody else was faster.
+
+Positions live in the warehouse alone, in the load transaction; Kafka's own group offsets are never written nor read.
+The loop never waits anywhere but in `poll`, so that a database outage does not cost the membership of the group.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from typing import Any
+from uuid import UUID
+
+import psycopg2
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+from psycopg2.extensions import connection
+
+from credit_schemas.topics import intake_pattern, unit_of_intake_topic
+from credit_warehouse.connect import connect
+from credit_warehouse.migrate import lacking
+from credit_warehouse.settings import Settings
+
+from . import statements as sql
+from .decode import DeadLetter, Message, append_time
+from .errors import UNIQUE_VIOLATION, Fenced, NotReady, describe
+from .load import Span, load, prepare
+from .normalise import Center, Ready
+from .pipeline import center_of, prepare_message
+from .positions import Position, halt, place, topic_ids
+from .signals import stopping
+
+log = logging.getLogger(__name__)
+
+# Larger batches gain nothing (TRAPS, PostgreSQL), smaller ones pay the commit more often.
+BATCH_EVENTS = 5000
+# Short enough that a signal or the end of a back-off is noticed at once.
+POLL_MS = 200
+# One fetch holds at most this much, however large the messages are: it bounds the memory. Some 10,000 events.
+FETCH_BYTES = 8 << 20
+# A unit that was just provisioned is read within this time.
+METADATA_AGE_MS = 5000
+# Back-off after the environment failed: quick at first, because most restarts take seconds.
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+# A lock held longer than this is held by a session whose process stands still, see `statements.END_SLEEPERS`.
+LOCK_TIMEOUT_S = 10
+# How often a unique violation is put down to a faster transaction before the row is blamed.
+RACES = 3
+LOG_APPEND_TIME = 1
+
+
+class Consumer:
+    """Reads the intake topics of a county into the warehouse. One thread; several processes share the topics."""
+
+    def __init__(self, settings: Settings, center: Center, group: str, kafka: Mapping[str, Any] | None = None) -> None:
+        """Describe a consumer; `kafka` overrides client settings (tests shorten the session)."""
+        self._settings, self._center, self._group = settings, center, group
+        self._county = center.catalogue.county.code
+        self._datasets = center.catalogue.datasets
+        self._overrides = dict(kafka or {})
+        self._con: connection | None = None
+        self._positions: dict[TopicPartition, Position] = {}
+        # Partitions that are ours and wait to be placed. The listener fills it within `poll`, this thread empties it.
+        self._unplaced: set[TopicPartition] = set()
+        self._retry_at = 0.0
+        self._wait = FIRST_WAIT_S
+        self._races = 0
+        self.joined = False
+        self.totals: Counter[str] = Counter()
+
+    def setup(self) -> None:
+        """Check what the consumer relies on, then join the group. Raises NotReady."""
+        if importlib.util.find_spec("crc32c") is None:
+            raise NotReady("缺少 C 语言的 crc32c 模块，读取会慢数倍；请安装 kafka-python[crc32c]。")
+        with closing(connect(self._settings, "consumer")) as con:
+            absent = lacking(con)
+        if absent:
+            raise NotReady(f"数据库缺少 {len(absent)} 个迁移（{absent[0]} …）；请先执行数据库迁移。")
+        client = {**self._settings.kafka_client("consumer"), **self._overrides}
+        self._admin = KafkaAdminClient(**{k: v for k, v in client.items() if k in KafkaAdminClient.DEFAULT_CONFIG})
+        self._kafka = KafkaConsumer(
+            **{
+                "group_id": self._group,
+                # Positions are ours: nothing is committed to Kafka, and nothing is guessed when one is missing.
+                "enable_auto_commit": False,
+                "auto_offset_reset": "none",
+                # Range would give 40 one-partition topics to the first of two consumers (TRAPS, Kafka).
+                "partition_assignment_strategy": [RoundRobinPartitionAssignor],
+                "allow_auto_create_topics": False,
+                "metadata_max_age_ms": METADATA_AGE_MS,
+                "max_poll_records": BATCH_EVENTS,
+                "fetch_max_bytes": FETCH_BYTES,
+                **client,
+            }
+        )
+        self._kafka.subscribe(pattern=intake_pattern(self._county), listener=_Listener(self))
+
+    def step(self) -> int:
+        """Place what waits, poll once, load what came; returns the number of messages that were loaded."""
+        try:
+            self._place()
+            batch = self._kafka.poll(timeout_ms=POLL_MS)
+        except (OffsetOutOfRangeError, LogTruncationError) as e:
+            # Retention or a new topic took the ground from under a position: `place` finds out which.
+            self.unplace(e.args[0] if e.args and isinstance(e.args[0], dict) else self._kafka.assignment())
+            return 0
+        except KafkaError as e:
+            if not e.retriable:
+                raise
+            self._back_off(e)
+            return 0
+        except (UnicodeDecodeError, ValueError) as e:
+            # A record the client cannot parse (a header name that is no UTF-8) raises for ever: find its topic.
+            self._halt_unreadable(e)
+            return 0
+        return self._guarded(batch) if batch else 0
+
+    def process_batch(self, batch: Mapping[TopicPartition, list[ConsumerRecord]]) -> Counter[str]:
+        """Decode, check, normalise and load the records of one poll; returns counts per receipt status.
+
+        Raises:
+            Fenced: a position was moved by somebody else, or a topic is no longer the one that was placed.
+            psycopg2.Error: the environment failed.
+        """
+        started = time.monotonic()
+        ids = topic_ids(self._admin, (p.topic for p in batch))
+        spans: list[Span] = []
+        ready: list[Ready] = []
+        dead: list[DeadLetter] = []
+        for partition, records in batch.items():
+            position = self._positions.get(partition)
+            if position is None:
+                continue
+            # Asked after the fetch: a topic never gets an old UUID back, so these records are of that topic.
+            if ids.get(partition.topic) != position.topic_id:
+                raise Fenced(position.topic_id, partition.partition)
+            if not self._settings.trust_producer_time and any(r.timestamp_type != LOG_APPEND_TIME for r in records):
+                why = "主题的时间戳不是由 Kafka 记录的（应为 LogAppendTime），无法判断是否迟报；请改正主题设置。"
+                halt(self._connection(), position.topic_id, why)
+                raise Fenced(position.topic_id, partition.partition)
+            for record in records:
+                found = self._prepared(record, position.topic_id)
+                if isinstance(found, DeadLetter):
+                    dead.append(found)
+                else:
+                    ready.append(found)
+            spans.append(Span(position.topic_id, partition.partition, position.next_offset, records[-1].offset + 1))
+        prepared = time.monotonic()
+        counts = load(self._connection(), spans, ready, dead, self._datasets, blame_unique=self._races >= RACES)
+        for partition, records in batch.items():
+            if partition in self._positions:
+                self._positions[partition] = self._positions[partition]._replace(next_offset=records[-1].offset + 1)
+        took = time.monotonic() - started
+        rows = len(ready) + len(dead)
+        log.info(
+            "loaded %d events of %d topics in %.2f s (%.0f/s, %.2f s in the database): %s",
+            *(rows, len(spans), took, rows / took if took else 0, time.monotonic() - prepared),
+            ", ".join(f"{status} {n}" for status, n in sorted(counts.items())),
+        )
+        return counts
+
+    def drain(self, until_idle: float | None, stop: threading.Event) -> None:
+        """Go on until `stop`, or until nothing has come for `until_idle` seconds with every partition placed."""
+        last = time.monotonic()
+        while not stop.is_set():
+            busy = self.step() or self._unplaced or not self.joined
+            now = time.monotonic()
+            if busy:
+                last = now
+            elif until_idle is not None and now - last >= until_idle:
+                return
+
+    def close(self) -> None:
+        """Leave the group and the servers. What was polled and not loaded is read again by whoever comes next."""
+        for name in ("_kafka", "_admin"):
+            client = getattr(self, name, None)
+            if client is not None:
+                client.close()
+        self._disconnect()
+
+    def unplace(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stop reading partitions until they are placed again. Called by the rebalance listener: no waiting here."""
+        for partition in partitions:
+            self._positions.pop(partition, None)
+            # Revoked meanwhile, if it raises: the listener runs in the client's own thread.
+            with suppress(KeyError, ValueError):
+                self._kafka.pause(partition)
+                # Any position will do: it is paused. Without one, poll would ask Kafka for a committed offset.
+                self._kafka.seek(partition, 0)
+            self._unplaced.add(partition)
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Partitions that are no longer ours. Called by the rebalance listener."""
+        for partition in partitions:
+            self._positions.pop(partition, None)
+            self._unplaced.discard(partition)
+
+    def _prepared(self, record: ConsumerRecord, topic_id: UUID) -> Ready | DeadLetter:
+        message = Message(
+            topic=record.topic,
+            topic_id=topic_id,
+            unit=unit_of_intake_topic(record.topic),
+            partition=record.partition,
+            offset=record.offset,
+            received_at=append_time(record.timestamp),
+            key=record.key,
+            value=record.value,
+            headers=list(record.headers),
+        )
+        return prepare_message(message, self._center)
+
+    def _guarded(self, batch: Mapping[TopicPartition, list[ConsumerRecord]]) -> int:
+        """Load a batch; whatever goes wrong, the batch is still in Kafka and is read again from the stored position."""
+        try:
+            counts = self.process_batch(batch)
+        except Fenced as e:
+            log.info("%s; reading positions again", e)
+            self._rollback()
+            self.unplace(p for p in batch if p in self._kafka.assignment())
+            return 0
+        except (psycopg2.Error, KafkaError) as e:
+            self._races = self._races + 1 if getattr(e, "pgcode", None) == UNIQUE_VIOLATION else 0
+            self._back_off(e)
+            return 0
+        self._races, self._wait = 0, FIRST_WAIT_S
+        self.totals += counts
+        return sum(counts.values())
+
+    def _place(self) -> None:
+        if not self._unplaced or time.monotonic() < self._retry_at:
+            return
+        # Taken out first: what the listener adds from now on is placed in the next round.
+        waiting, self._unplaced = self._unplaced, set()
+        try:
+            placed = place(self._connection(), self._admin, self._kafka, sorted(waiting))
+        except (psycopg2.Error, KafkaError) as e:
+            self._unplaced |= waiting
+            self._back_off(e)
+            return
+        for partition, position in placed.items():
+            with suppress(KeyError, ValueError):  # revoked meanwhile
+                self._positions[partition] = position
+                self._kafka.seek(partition, position.next_offset)
+                self._kafka.resume(partition)
+        # What was not placed is halted or gone: it stays paused until it is assigned again.
+
+    def _back_off(self, error: Exception) -> None:
+        """The environment failed. After a lost connection nobody knows whether COMMIT arrived: read positions again."""
+        log.warning("%s; trying again in %.1f s", describe(error), self._wait)
+        if isinstance(error, psycopg2.errors.LockNotAvailable):
+            self._end_sleepers()
+        self._disconnect()
+        self.unplace(self._kafka.assignment())
+        self._retry_at = time.monotonic() + self._wait
+        self._wait = min(self._wait * 2, LONGEST_WAIT_S)
+
+    def _end_sleepers(self) -> None:
+        self._rollback()
+        with self._connection().cursor() as cur:
+            cur.execute(sql.END_SLEEPERS, [LOCK_TIMEOUT_S])
+            log.warning("ended %d sessions that held locks and did nothing", cur.rowcount)
+        self._rollback()
+
+    def _halt_unreadable(self, error: Exception) -> None:
+        partitions = sorted(self._kafka.assignment())
+        for partition in partitions:
+            position = self._positions.get(partition)
+            if position is None:
+                continue
+            self._kafka.pause(*partitions)
+            self._kafka.resume(partition)
+            self._kafka.seek(partition, position.next_offset)
+            try:
+                self._kafka.poll(timeout_ms=POLL_MS * 5)
+            except (UnicodeDecodeError, ValueError):
+                why = f"偏移 {position.next_offset} 之后有 Kafka 客户端读不出的记录（{type(error).__name__}），请核查。"
+                halt(self._connection(), position.topic_id, why)
+        self.unplace(self._kafka.assignment())
+
+    def _connection(self) -> connection:
+        if self._con is None or self._con.closed:
+            con = connect(self._settings, "consumer")
+            with con.cursor() as cur:
+                cur.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_TIMEOUT_S}s"])
+            con.commit()
+            self._con = con
+            prepare(con, self._datasets.values())
+        return self._con
+
+    def _rollback(self) -> None:
+        if self._con is not None and not self._con.closed:
+            self._con.rollback()
+
+    def _disconnect(self) -> None:
+        if self._con is not None:
+            self._con.close()
+            self._con = None
+
+
+class _Listener(ConsumerRebalanceListener):
+    """Only takes notes: it runs within `poll`, where an exception would be swallowed and waiting costs heartbeats."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._consumer.forget(revoked)
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._consumer.joined = True
+        self._consumer.unplace(assigned)
+
+
+def consume(
+    settings: Settings,
+    *,
+    until_idle: float | None = None,
+    stop: threading.Event | None = None,
+    group: str = "center.loader",
+    center: Center | None = None,
+    kafka: Mapping[str, Any] | None = None,
+) -> Counter[str]:
+    """Read intake topics into the warehouse until told to stop.
+
+    Args:
+        until_idle: End after this many seconds without a new message; None goes on for ever.
+        stop: Ends it in good order; without one SIGTERM and SIGINT do.
+        group: Consumer group; all consumers of a center share one. Must begin with `center.`.
+        center: Catalogue and keys, when they are not those of the settings.
+        kafka: Client settings that differ from the usual.
+
+    Returns:
+        How many events came to which receipt status, `dead` for dead letters.
+
+    Raises:
+        NotReady: the database is not migrated, or a module is missing.
+        SettingMissing, KeysMissing: the center is not set up.
+    """
+    consumer = Consumer(settings, center or center_of(settings), group, kafka)
+    with stopping(stop) as told:
+        try:
+            consumer.setup()
+            consumer.drain(until_idle, told)
+        finally:
+            consumer.close()
+    return consumer.totals

@@ -1,0 +1,202 @@
+"""The SQL of this room, in one place. `%s` are parameters; names of tables come from our own schema files."""
+
+# ruff: noqa: S608 - no value is ever spliced in, only names from our schema files, checked by `dataset.NAME`
+from __future__ import annotations
+
+from credit_schemas.dataset import Dataset
+from credit_warehouse.tables import columns
+
+# A list of digests or ids as one text parameter: comma-separated hex, which the server splits again.
+_HEX_LIST = "(SELECT decode(h, 'hex') FROM unnest(string_to_array(%s, ',')) h)"
+_UUID_LIST = "(SELECT h::uuid FROM unnest(string_to_array(%s, ',')) h)"
+
+# --- positions ---------------------------------------------------------------------------------------------------
+
+# The fence (DESIGN, promise 1): no row means that somebody else was here.
+MOVE_POSITION = (
+    "UPDATE ingest.position SET next_offset = %s, updated_at = now()"
+    " WHERE topic_id = %s AND partition = %s AND next_offset = %s"
+)
+# A replay writes outside the fence; holding the row keeps the topic's loads apart from it.
+HOLD_POSITION = "SELECT 1 FROM ingest.position WHERE topic_id = %s AND partition = %s FOR UPDATE"
+ADD_TOPIC = "INSERT INTO ingest.topic (topic_id, name, unit) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+HALTED = "SELECT halted FROM ingest.topic WHERE topic_id = %s"
+HALT = "UPDATE ingest.topic SET halted = %s WHERE topic_id = %s AND halted IS NULL"
+RESUME = "UPDATE ingest.topic SET halted = NULL WHERE topic_id = %s AND halted IS NOT NULL"
+EARLIER_EPOCH = "SELECT 1 FROM ingest.topic WHERE name = %s AND topic_id <> %s LIMIT 1"
+POSITION = "SELECT next_offset FROM ingest.position WHERE topic_id = %s AND partition = %s"
+ADD_POSITION = (
+    "INSERT INTO ingest.position (topic_id, partition, next_offset) VALUES (%s, %s, %s)"
+    " ON CONFLICT DO NOTHING RETURNING next_offset"
+)
+SET_POSITION = "UPDATE ingest.position SET next_offset = %s, updated_at = now() WHERE topic_id = %s AND partition = %s"
+ADD_GAP = (
+    "INSERT INTO ingest.gap (topic_id, partition, from_offset, to_offset) VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT DO NOTHING"
+)
+# A session of ours that holds rows in an open transaction while its process stands still (SIGSTOP, a frozen virtual
+# machine) would block the new owner for as long as it sleeps. Ending it is safe: its transaction never happened.
+END_SLEEPERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()"
+    " AND xact_start IS NOT NULL AND wait_event = 'ClientRead' AND state_change < now() - %s * interval '1 second'"
+)
+
+# --- landing -----------------------------------------------------------------------------------------------------
+
+KNOWN_EVENTS = (
+    "SELECT ce_id, unit, state, record_no, revision, problems FROM landing.event"
+    f" WHERE ce_id BETWEEN %s AND %s AND ce_id IN {_UUID_LIST}"
+)
+LANDING_COLUMNS = (
+    *("ce_id", "unit", "dataset", "act", "schema_id", "topic_id", "partition", "offset", "key", "value"),
+    *("produced_at", "received_at", "state", "record_no", "revision"),
+    *("authority_code", "document_no", "decision_date", "content_digest", "problems"),
+)
+COUNT_NOT_REPORTABLE = (
+    "INSERT INTO ingest.not_reportable AS t (unit, dataset, day, rows) VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT (unit, dataset, day) DO UPDATE SET rows = t.rows + excluded.rows"
+)
+ADD_DEAD_LETTERS = (
+    'INSERT INTO ingest.dead_letter AS t (topic_id, topic, unit, partition, "offset", key, value, headers,'
+    " received_at, schema_id, reason, detail, state) VALUES %s"
+    ' ON CONFLICT (topic_id, partition, "offset") DO UPDATE SET attempts = t.attempts + 1, last_seen = now(),'
+    " reason = excluded.reason, detail = excluded.detail,"
+    " state = CASE WHEN t.state = 'discarded' THEN t.state ELSE excluded.state END"
+)
+
+# --- records -----------------------------------------------------------------------------------------------------
+
+_RECORD = "record_no, unit, revision, state, source_key, natural_key, content_digest, revised_at"
+
+
+def records_by_key(dataset: Dataset) -> str:
+    """Records that have one of these natural keys."""
+    return f"SELECT {_RECORD} FROM core.{dataset.table} WHERE natural_key IN {_HEX_LIST}"
+
+
+def records_by_no(dataset: Dataset) -> str:
+    """Records of these numbers."""
+    return f"SELECT {_RECORD} FROM core.{dataset.table} WHERE record_no IN {_UUID_LIST}"
+
+
+def records_by_source(dataset: Dataset) -> str:
+    """Records of these units under these source keys (two lists of equal length)."""
+    return (
+        f"SELECT {_RECORD} FROM core.{dataset.table} WHERE (unit, source_key) IN"
+        " (SELECT * FROM unnest(%s::text[], %s::text[]))"
+    )
+
+
+FORMER_KEYS = f"SELECT natural_key, record_no FROM core.former_key WHERE dataset = %s AND natural_key IN {_HEX_LIST}"
+ADD_FORMER_KEY = (
+    "INSERT INTO core.former_key (dataset, natural_key, record_no) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+)
+
+# What an update of a record leaves alone: its number, its unit, its state, and when it first came.
+KEPT = frozenset({"record_no", "unit", "state", "received_at", "received_on"})
+
+
+def stage(dataset: Dataset) -> str:
+    """Name of the temporary table that takes a batch of a dataset."""
+    return f"pg_temp.stage_{dataset.table}"
+
+
+def create_stage(dataset: Dataset) -> str:
+    """The temporary table of a dataset, without the constraints of the real one."""
+    return (
+        f"CREATE TEMP TABLE stage_{dataset.table} ON COMMIT DELETE ROWS"
+        f" AS SELECT {_names(dataset)} FROM core.{dataset.table} WITH NO DATA"
+    )
+
+
+def upsert(dataset: Dataset) -> str:
+    """Stage to core; never backwards."""
+    changes = ", ".join(f"{c} = excluded.{c}" for c in columns(dataset) if c not in KEPT)
+    return (
+        f"INSERT INTO core.{dataset.table} AS t ({_names(dataset)}) SELECT {_names(dataset)} FROM {stage(dataset)}"
+        f" ON CONFLICT (record_no) DO UPDATE SET {changes} WHERE t.revision < excluded.revision"
+    )
+
+
+def free_keys(dataset: Dataset) -> str:
+    """Take records off their natural keys, so that two may swap theirs within one statement that follows."""
+    return (
+        f"UPDATE core.{dataset.table} SET natural_key = decode('00', 'hex') || uuid_send(record_no)"
+        f" WHERE record_no IN {_UUID_LIST}"
+    )
+
+
+def adopt_source_key(dataset: Dataset) -> str:
+    """Give a record the source key its department has begun to use."""
+    return f"UPDATE core.{dataset.table} SET source_key = %s WHERE record_no = %s AND source_key IS NULL"
+
+
+def _names(dataset: Dataset) -> str:
+    return ", ".join(columns(dataset))
+
+
+# --- persons and subjects ----------------------------------------------------------------------------------------
+
+PERSON_COLUMNS = ("lookup", "id_type", "sealed", "as_written", "key_version")
+SUBJECT_COLUMNS = ("lookup", "kind", "code", "registration_no", "person_id", "unit")
+NAME_COLUMNS = ("subject_id", "name", "unit", "first_seen", "last_seen")
+CREATE_STAGES = (
+    f"CREATE TEMP TABLE stage_person ON COMMIT DELETE ROWS AS SELECT {', '.join(PERSON_COLUMNS)}"
+    " FROM core.person WITH NO DATA",
+    f"CREATE TEMP TABLE stage_subject ON COMMIT DELETE ROWS AS SELECT {', '.join(SUBJECT_COLUMNS)}"
+    " FROM core.subject WITH NO DATA",
+    f"CREATE TEMP TABLE stage_subject_name ON COMMIT DELETE ROWS AS SELECT {', '.join(NAME_COLUMNS)}"
+    " FROM core.subject_name WITH NO DATA",
+)
+PERSON_IDS = f"SELECT lookup, person_id FROM core.person WHERE lookup IN {_HEX_LIST}"
+SUBJECT_IDS = f"SELECT lookup, subject_id FROM core.subject WHERE lookup IN {_HEX_LIST}"
+# In the order of the lookups: two consumers that bring the same persons wait for each other, and never in a ring.
+ADD_PERSONS = (
+    f"INSERT INTO core.person ({', '.join(PERSON_COLUMNS)}) SELECT {', '.join(PERSON_COLUMNS)}"
+    " FROM pg_temp.stage_person ORDER BY lookup ON CONFLICT (lookup) DO NOTHING"
+)
+ADD_SUBJECTS = (
+    f"INSERT INTO core.subject ({', '.join(SUBJECT_COLUMNS)}) SELECT {', '.join(SUBJECT_COLUMNS)}"
+    " FROM pg_temp.stage_subject ORDER BY lookup ON CONFLICT (lookup) DO NOTHING"
+)
+ADD_NAMES = (
+    f"INSERT INTO core.subject_name AS t ({', '.join(NAME_COLUMNS)}) SELECT {', '.join(NAME_COLUMNS)}"
+    " FROM pg_temp.stage_subject_name ORDER BY subject_id, name, unit"
+    " ON CONFLICT (subject_id, name, unit) DO UPDATE SET first_seen = least(t.first_seen, excluded.first_seen),"
+    " last_seen = greatest(t.last_seen, excluded.last_seen)"
+    " WHERE t.first_seen > excluded.first_seen OR t.last_seen < excluded.last_seen"
+)
+
+# --- marks and receipts ------------------------------------------------------------------------------------------
+
+MARK_COLUMNS = ("dataset", "unit", "record_no", "revision")
+RECEIPT_COLUMNS = ("receipt_id", "unit", "ce_id", "record_no", "dataset", "status", "revision", "problems", "note")
+ADD_RESEND = "INSERT INTO exchange.receipt (receipt_id, unit, dataset, status, note) VALUES (%s, %s, '', 'resend', %s)"
+TAKE_RECEIPTS = (
+    "SELECT receipt_id, ce_id, record_no, unit, dataset, status, destination, problems, revision, at, note"
+    " FROM exchange.receipt WHERE published_at IS NULL AND unit <> ALL(%s)"
+    " ORDER BY at, receipt_id LIMIT %s FOR UPDATE SKIP LOCKED"
+)
+PUBLISHED = f"UPDATE exchange.receipt SET published_at = now() WHERE receipt_id IN {_UUID_LIST}"
+
+# --- dead letters ------------------------------------------------------------------------------------------------
+
+LIST_DEAD_LETTERS = (
+    'SELECT dead_letter_id, topic, unit, partition, "offset", received_at, schema_id, reason, detail, state, attempts,'
+    " first_seen, last_seen, closed_by, closed_why FROM ingest.dead_letter WHERE {filter}"
+    " ORDER BY dead_letter_id LIMIT %(limit)s"
+)
+COUNT_DEAD_LETTERS = "SELECT count(*) FROM ingest.dead_letter WHERE {filter}"
+TAKE_DEAD_LETTERS = (
+    'SELECT dead_letter_id, topic, topic_id, unit, partition, "offset", received_at, key, value, headers'
+    " FROM ingest.dead_letter WHERE {filter}"
+    ' ORDER BY topic_id, partition, "offset" LIMIT %(limit)s FOR UPDATE'
+)
+CLOSE_DEAD_LETTER = (
+    "UPDATE ingest.dead_letter SET state = %s, closed_by = %s, closed_why = %s, last_seen = now()"
+    " WHERE dead_letter_id = %s"
+)
+DISCARD_DEAD_LETTERS = (
+    "UPDATE ingest.dead_letter SET state = 'discarded', closed_by = %(who)s, closed_why = %(why)s WHERE {filter}"
+)
