@@ -219,7 +219,7 @@ def test_a_column_called_mz_is_no_program(tmp_path: Path) -> None:
     assert len(rows) == 1
 
 
-_FIELD = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00\ufffd\ufeff"), max_size=25)
+_FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufffd\ufeff"), max_size=25)
 
 
 @settings(max_examples=60, deadline=None)

@@ -200,6 +200,14 @@ def test_a_truncated_or_flipped_file_is_refused_at_every_cut(tmp_path: Path) -> 
     assert refused(write(tmp_path / "c.xlsx", flipped)).code == "damaged"
 
 
+def test_a_garbled_directory_is_refused_as_damaged_and_never_as_a_surprise(tmp_path: Path) -> None:
+    whole = container(tmp_path / "a.xlsx", sheet_xml(GOOD)).read_bytes()
+    at = whole.rindex(b"PK\x05\x06") + 16  # where the directory starts: zipfile then seeks before the file
+    for offset in range(at, at + 4):
+        garbled = whole[:offset] + b"\xff" + whole[offset + 1 :]
+        assert refused(write(tmp_path / "b.xlsx", garbled)).code == "damaged"
+
+
 def test_broken_parts_are_refused_as_damaged(tmp_path: Path) -> None:
     assert refused(container(tmp_path / "a.xlsx", sheet_xml(GOOD)[:-20])).code == "damaged"
     assert refused(container(tmp_path / "b.xlsx", b"\xff" * 500)).code == "damaged"

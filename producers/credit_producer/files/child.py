@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import struct
 import sys
 import zlib
 from pathlib import Path
@@ -66,7 +67,8 @@ def read(path: Path, headings: list[Heading], limits: Limits, out: FrameWriter) 
         if broken.code == expat_errors.codes[expat_errors.XML_ERROR_NO_MEMORY]:
             raise FileRefused("too_large", _TOO_LARGE) from None
         raise FileRefused("damaged", _DAMAGED) from None
-    except (BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError):
+    except (BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError, OSError, struct.error):
+        # OSError: a garbled directory of the container makes zipfile seek before the file's start
         raise FileRefused("damaged", _DAMAGED) from None
     out.end(
         kind=kind,

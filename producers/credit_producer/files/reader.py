@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from types import TracebackType
 from typing import Any
 
@@ -114,7 +114,13 @@ def open_source(path: Path, headings: Sequence[Heading], *, limits: Limits = DEF
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a traceback might quote a row
     )
-    clock = Timer(limits.seconds, process.kill)
+    late = Event()
+
+    def stop() -> None:
+        late.set()  # before the kill: the end of the pipe may be seen at once
+        process.kill()
+
+    clock = Timer(limits.seconds, stop)
     clock.daemon = True
     clock.start()
     try:
@@ -122,7 +128,7 @@ def open_source(path: Path, headings: Sequence[Heading], *, limits: Limits = DEF
         return _collect(process)
     except BrokenWire:
         process.kill()
-        raise _died(process.wait(), timed_out=not clock.is_alive(), limits=limits) from None
+        raise _died(process.wait(), timed_out=late.is_set(), limits=limits) from None
     finally:
         clock.cancel()
         process.kill()
