@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from .dataset import NAME
+
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/avro"
 # Acts whose value is the dataset's own record; `refusal` tells of a row the door refused (schema `refusal`).
@@ -75,7 +77,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Envelope
     source, kind = text["ce_source"].split("/"), text["ce_type"].split(".")
     if len(source) != 3 or source[0] or not source[1] or not source[2]:
         raise EnvelopeError("header ce_source is not /<county>/<unit>")
-    if len(kind) != 3 or kind[0] != "credit" or kind[2] not in ACTS:
+    if len(kind) != 3 or kind[0] != "credit" or not NAME.fullmatch(kind[1]) or kind[2] not in ACTS:
         raise EnvelopeError("header ce_type is not credit.<dataset>.<act>")
     try:
         time = datetime.fromisoformat(text["ce_time"])
