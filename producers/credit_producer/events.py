@@ -134,7 +134,8 @@ class EventMaker:
         place: Place = NOWHERE,
     ) -> SpoolEvent:
         """What the center is told of a refused row: enough to count and to find it, nothing personal."""
-        raw = {column: str(cell) for column, cell in cells.items() if cell is not None and cell != ""}
+        # What UTF-8 cannot carry (half a surrogate pair) counts as a question mark.
+        raw = {c: str(v).encode("utf-8", "replace").decode() for c, v in cells.items() if v is not None and v != ""}
         # A row whose cells cannot be told apart is known by its place and faults only.
         faults = self._digest("faults", dataset.id, place.line, *(p.rule for p in problems))
         digest = content_digest(self._salt, dataset, raw) if raw else faults

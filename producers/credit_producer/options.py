@@ -23,6 +23,8 @@ EXIT_UNSENT = 3  # rows wait in the spool: Kafka or the spool itself could not b
 
 # Below this nobody would see the bar before it is full.
 BAR_FROM_ROWS = 1000
+# Takes a second or more to read.
+LARGE_FILE = 2 << 20
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -111,6 +113,12 @@ def find_settings(unit: str | None, config: Path | None) -> UnitSettings:
 def note(text: str) -> None:
     """A remark for the person, on standard error so that it never mixes with results."""
     click.echo(text, err=True)
+
+
+def announce_reading(file: Path) -> None:
+    """Tell a person that a large file is being read: the bar comes only when reading is done."""
+    if sys.stderr.isatty() and file.is_file() and file.stat().st_size > LARGE_FILE:
+        note(f"正在读取 {file} ……")
 
 
 @contextmanager

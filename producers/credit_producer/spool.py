@@ -204,10 +204,11 @@ class Spool:
 
     def receipts(self) -> Iterator[dict[str, Any]]:
         """All receipts kept, oldest first, each with `file`, `row` and `line` of the row it answers, where known."""
-        rows = self._all(
+        # A cursor, not a list: years of receipts may be kept here.
+        sql = (
             "SELECT r.body, e.file, e.row, e.line FROM receipt r LEFT JOIN event e USING (ce_id) ORDER BY r.at, r.rowid"
         )
-        for body, file, row, line in rows:
+        for body, file, row, line in self._con.execute(sql):
             yield {**json.loads(body), "file": file, "row": row, "line": line}
 
     def counts(self) -> dict[tuple[str, str, str | None], int]:

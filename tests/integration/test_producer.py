@@ -211,6 +211,23 @@ def test_kill_9_around_kafkas_ack_loses_nothing_and_keeps_the_id(county, setting
         assert spool.waiting() == 0
 
 
+def test_sending_killed_halfway_and_started_again_delivers_every_row_in_order(county, settings, tmp_path):
+    path = write_csv(tmp_path / "f.csv", [numbered(n) for n in range(8000)])
+    command = [sys.executable, "-m", "credit_producer.cli", "send", str(path), "--dataset", "penalty", "--unit", UNIT]
+    process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    for _ in range(6000):  # past the first visit to Kafka, far from the end
+        process.stdout.readline()
+    process.kill()
+    process.wait()
+    assert 0 < len(on_topic(county)) < 8000
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    arrived = [CATALOGUE.codec.decode(r.value).value["CF_WSH"] for r in on_topic(county)]
+    wanted = [f"示市监处罚〔2026〕{n}号" for n in range(8000)]
+    assert arrived[-8000:] == wanted
+    assert set(arrived) == set(wanted)
+
+
 def test_broker_that_is_away_costs_no_row_and_the_next_sending_delivers_each_once(county, settings, tmp_path):
     path = write_csv(tmp_path / "f.csv", [numbered(n) for n in range(3)])
     good = unit_config_path(UNIT).read_text()
@@ -266,6 +283,14 @@ def test_refused_topic_is_told_and_the_producer_works_again_once_allowed(county,
     assert len(on_topic(county)) == 1
 
 
+def test_receipts_of_another_unit_cannot_be_read_and_that_is_told(county, settings):
+    edu = names.unit_principal("edu")
+    mixed = configure(county, username=edu, password=county.passwords[edu])
+    with Spool(settings.spool) as spool, pytest.raises(NotAllowed) as error:
+        fetch_receipts(mixed, spool)
+    assert error.value.topic == county.receipts(UNIT)
+
+
 def test_unreachable_broker_is_told_within_seconds(county, home):
     settings = configure(county, bootstrap=["127.0.0.1:1", "127.0.0.1:2"])
     started = time.monotonic()
@@ -300,6 +325,14 @@ def test_correction_through_the_sdk_reaches_the_topic(county, settings):
     assert corrected.key == reported.key
     value = CATALOGUE.codec.decode(corrected.value).value
     assert (value["target"]["source_key"], value["reason"]) == ("A-1", "内容有误")
+
+
+def test_the_example_of_the_documentation_runs(county, settings):
+    example = Path(__file__).parents[2] / "docs" / "examples" / "report_ten_lines.py"
+    done = subprocess.run([sys.executable, str(example)], capture_output=True, check=True)
+    [record] = on_topic(county)
+    assert ids([record])[0] in done.stdout.decode()
+    assert CATALOGUE.codec.decode(record.value).value["source_key"] == "2026-0008"
 
 
 def test_past_days_can_be_played_on_a_test_stack(make_county, home):

@@ -176,3 +176,7 @@ def test_document_number_of_a_refused_row_is_told_so_that_it_can_be_found(number
 @pytest.mark.parametrize("cell", ["欧阳甲乙 2", "11010519491231002X", "张三", "110105491231002"])
 def test_what_may_be_a_person_in_that_column_is_not_told(cell):
     assert refusal({**PENALTY, "CF_WSH": cell, "CF_JDRQ": "2027-01-01"})[1]["document_no"] is None
+
+
+def test_half_a_surrogate_pair_does_not_keep_a_refusal_from_leaving():
+    assert refusal({**PENALTY, "BZ": "坏\ud800字", "CF_JDRQ": "2027-01-01"})[1]["problems"]

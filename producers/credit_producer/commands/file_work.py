@@ -12,7 +12,7 @@ import click
 from credit_schemas.dataset import Dataset
 
 from ..files import FileRefused
-from ..options import EXIT_REFUSED, EXIT_REJECTED, note
+from ..options import EXIT_REFUSED, EXIT_REJECTED, announce_reading, note
 from ..pipeline import CheckedFile, Outcome
 from ..show import Report, Summary, print_json, refused_json, row_json
 
@@ -20,6 +20,7 @@ from ..show import Report, Summary, print_json, refused_json, row_json
 @contextmanager
 def told_when_refused(file: Path, as_json: bool) -> Iterator[None]:
     """Inside, a file that is refused whole is told of (one JSON line, or a sentence) and ends the command."""
+    announce_reading(file)
     try:
         yield
     except FileRefused as refused:
