@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.check import Checked
@@ -63,6 +64,11 @@ class Target:
                 "没有说清是哪一条记录：请给出回执里的 record_no，或当初上报用的 source_key，"
                 "或当初上报的机关代码、文号、决定日期和相对人。"
             )
+        if self.record_no:
+            try:
+                UUID(self.record_no)
+            except ValueError:
+                raise BadTarget("record_no 写法不对；请照抄回执里的 record_no。") from None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ from .spool import Spool, SpoolEvent
 
 __all__ = ["Answer", "CreditProducer", "Target"]
 
+# What the center accepts; keys are numbers or UUIDs, a longer one is a text that slipped in.
+SOURCE_KEY_MAX = 200
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -135,7 +138,7 @@ class CreditProducer:
 
         Raises:
             UnknownDataset: no such dataset.
-            ValueError: a column the dataset does not have.
+            ValueError: a column the dataset does not have, or an unusable source_key.
         """
         return self._take(dataset, row, "report", source_key, None, None)
 
@@ -193,6 +196,8 @@ class CreditProducer:
         unknown = [c for c in row if c not in dataset.by_column]
         if unknown:
             raise ValueError(f"数据集“{dataset.cn}”没有这些列：{'、'.join(unknown)}。")
+        if source_key is not None and not (0 < len(source_key) <= SOURCE_KEY_MAX and source_key.isprintable()):
+            raise ValueError(f"source_key 应当是 1 到 {SOURCE_KEY_MAX} 个可见字符。")
         checked = check_row(dataset, dict(row), self.context)
         event = self._event(dataset, checked, row, self._now(), act, source_key, target, reason)
         return Answer(

@@ -103,6 +103,7 @@ def test_correction_names_its_target_and_reason_and_seals_the_number_in_it():
         Target(),
         Target(document_no="示〔2026〕1号", authority_code=AUTHORITY, decision_date=date(2026, 5, 6)),
         Target(document_no="示〔2026〕1号", subject_code=COMPANY, decision_date=date(2026, 5, 6)),
+        Target(record_no="第一条"),
     ],
 )
 def test_target_that_finds_no_record_is_refused(target):
@@ -111,7 +112,7 @@ def test_target_that_finds_no_record_is_refused(target):
 
 
 def test_any_one_way_of_naming_a_record_is_enough():
-    Target(record_no="0199").check()
+    Target(record_no="0199f000-0000-7000-8000-000000000001").check()
     Target(source_key="A-1").check()
     Target(None, None, AUTHORITY, "示〔2026〕1号", date(2026, 5, 6), COMPANY).check()
 
