@@ -44,7 +44,7 @@ class Span(NamedTuple):
 
 
 def prepare(con: connection, datasets: Iterable[Dataset]) -> None:
-    """Make the session's temporary tables; once per connection."""
+    """Make the session's temporary tables, if it has none yet."""
     with con.cursor() as cur:
         for statement in (*sql.CREATE_STAGES, *map(sql.create_stage, datasets)):
             cur.execute(statement)

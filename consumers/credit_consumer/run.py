@@ -84,6 +84,8 @@ class Consumer:
             absent = lacking(con)
         if absent:
             raise NotReady(f"数据库缺少 {len(absent)} 个迁移（{absent[0]} …）；请先执行数据库迁移。")
+        # At DEBUG the client writes whole messages into the log: names of persons, and what slipped into a column.
+        logging.getLogger("kafka").setLevel(max(logging.getLogger("kafka").getEffectiveLevel(), logging.INFO))
         client = {**self._settings.kafka_client("consumer"), **self._overrides}
         self._admin = KafkaAdminClient(**{k: v for k, v in client.items() if k in KafkaAdminClient.DEFAULT_CONFIG})
         self._kafka = KafkaConsumer(

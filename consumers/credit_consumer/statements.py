@@ -105,7 +105,7 @@ def stage(dataset: Dataset) -> str:
 def create_stage(dataset: Dataset) -> str:
     """The temporary table of a dataset, without the constraints of the real one."""
     return (
-        f"CREATE TEMP TABLE stage_{dataset.table} ON COMMIT DELETE ROWS"
+        f"CREATE TEMP TABLE IF NOT EXISTS stage_{dataset.table} ON COMMIT DELETE ROWS"
         f" AS SELECT {_names(dataset)} FROM core.{dataset.table} WITH NO DATA"
     )
 
@@ -142,11 +142,11 @@ PERSON_COLUMNS = ("lookup", "id_type", "sealed", "as_written", "key_version")
 SUBJECT_COLUMNS = ("lookup", "kind", "code", "registration_no", "person_id", "unit")
 NAME_COLUMNS = ("subject_id", "name", "unit", "first_seen", "last_seen")
 CREATE_STAGES = (
-    f"CREATE TEMP TABLE stage_person ON COMMIT DELETE ROWS AS SELECT {', '.join(PERSON_COLUMNS)}"
+    f"CREATE TEMP TABLE IF NOT EXISTS stage_person ON COMMIT DELETE ROWS AS SELECT {', '.join(PERSON_COLUMNS)}"
     " FROM core.person WITH NO DATA",
-    f"CREATE TEMP TABLE stage_subject ON COMMIT DELETE ROWS AS SELECT {', '.join(SUBJECT_COLUMNS)}"
+    f"CREATE TEMP TABLE IF NOT EXISTS stage_subject ON COMMIT DELETE ROWS AS SELECT {', '.join(SUBJECT_COLUMNS)}"
     " FROM core.subject WITH NO DATA",
-    f"CREATE TEMP TABLE stage_subject_name ON COMMIT DELETE ROWS AS SELECT {', '.join(NAME_COLUMNS)}"
+    f"CREATE TEMP TABLE IF NOT EXISTS stage_subject_name ON COMMIT DELETE ROWS AS SELECT {', '.join(NAME_COLUMNS)}"
     " FROM core.subject_name WITH NO DATA",
 )
 PERSON_IDS = f"SELECT lookup, person_id FROM core.person WHERE lookup IN {_HEX_LIST}"
