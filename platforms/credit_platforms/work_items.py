@@ -1,0 +1,59 @@
+"""What only a person can do: copies that a destination cannot end, and copies of records we do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from psycopg2.extensions import cursor
+from psycopg2.extras import execute_values
+
+from .destinations import Destination
+from .rendering import Source
+
+KIND = "delivery"
+OPEN = (
+    "INSERT INTO quality.work_item (kind, unit, dataset, rule_id, record_no, what, mend) VALUES %s"
+    " ON CONFLICT DO NOTHING"
+)
+OPEN_TYPES = "(%s, %s, %s, %s, %s::uuid, %s, %s)"
+CLOSE = (
+    "UPDATE quality.work_item SET closed_at = now(), closed_by = %s"
+    " WHERE closed_at IS NULL AND rule_id = %s AND record_no = ANY(%s::uuid[])"
+)
+PROGRAM = "credit reconcile"
+
+
+def cannot_end_rule(destination: str) -> str:
+    """The rule id of work items about copies that must be ended by hand."""
+    return f"delivery.{destination}.cannot_end"
+
+
+def extra_rule(destination: str) -> str:
+    """The rule id of work items about copies of records that the warehouse does not have."""
+    return f"delivery.{destination}.extra"
+
+
+def open_cannot_end(cur: cursor, destination: Destination, dataset: str, sources: Iterable[Source]) -> None:
+    """Ask a person to have these copies ended; once per record."""
+    what = f"这条记录已不应公示和共享，但{destination.name}不支持撤回，副本仍在。"
+    mend = f"请与{destination.name}联系，人工终止这条记录；对账确认副本不在后，本事项自动关闭。"
+    rule = cannot_end_rule(destination.id)
+    _open(cur, [(KIND, s.unit, dataset, rule, s.record_no, what, mend) for s in sources])
+
+
+def open_extra(cur: cursor, destination: Destination, dataset: str, record_nos: Iterable[str]) -> None:
+    """Tell a person of copies whose record is not in the warehouse; once per record."""
+    what = f"{destination.name}持有这条记录的副本，数据仓库里却没有这条记录。"
+    mend = "如数据库刚从备份恢复，请先让报送单位重发；重发后仍没有的，请核实后与对方联系终止。"
+    rule = extra_rule(destination.id)
+    _open(cur, [(KIND, "", dataset, rule, n, what, mend) for n in record_nos])
+
+
+def close(cur: cursor, rule: str, record_nos: Iterable[str]) -> None:
+    """Close the work items of a rule on these records, where there are any."""
+    cur.execute(CLOSE, [PROGRAM, rule, list(record_nos)])
+
+
+def _open(cur: cursor, rows: Sequence[tuple[str, ...]]) -> None:
+    if rows:
+        execute_values(cur, OPEN, rows, template=OPEN_TYPES, page_size=len(rows))
