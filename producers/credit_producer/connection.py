@@ -10,7 +10,7 @@ from typing import Any
 from kafka import errors as kafka_errors
 from kafka.record import util
 
-from .errors import NotAllowed, PublishError, Refused, SlowChecksum, Unanswered, Unreachable, Untrusted
+from .errors import NotAllowed, PublishError, Refused, SlowChecksum, Unanswered, Unreachable, Untrusted, why
 from .settings import KafkaLogin
 
 # Connect and TLS take 0.1 s in a county network; 5 s is a line nobody can work over.
@@ -80,6 +80,4 @@ def _reason(error: OSError) -> str:
         return f"{PROBE_S:g} 秒内没有回应"
     if isinstance(error, socket.gaierror):
         return "找不到这个主机名"
-    if isinstance(error, ConnectionRefusedError):
-        return "对方没有开放这个端口"
-    return error.strerror or type(error).__name__
+    return why(error)

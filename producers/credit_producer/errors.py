@@ -5,10 +5,43 @@ No message quotes a password or a value of a record.
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 KEPT = "数据保存在本机暂存库里，没有丢失；问题解决后运行 credit-producer resend（或再次 send），会自动补发。"
+
+
+_REASONS = {
+    errno.ENOENT: "没有这个文件或文件夹",
+    errno.ENOTDIR: "路径中间有一段不是文件夹",
+    errno.EISDIR: "这是一个文件夹",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "没有权限",
+    errno.EROFS: "磁盘是只读的",
+    errno.ENOSPC: "磁盘满了",
+    errno.EHOSTUNREACH: "到不了这台主机",
+    errno.ENETUNREACH: "网络不通",
+    errno.ECONNREFUSED: "对方没有开放这个端口",
+    errno.ECONNRESET: "对方断开了连接",
+    errno.ETIMEDOUT: "没有回应",
+}
+_SQLITE_REASONS = {
+    sqlite3.SQLITE_FULL: "磁盘满了",
+    sqlite3.SQLITE_READONLY: "文件是只读的",
+    sqlite3.SQLITE_CANTOPEN: "打不开文件",
+    sqlite3.SQLITE_BUSY: "另一个程序占用太久",
+    sqlite3.SQLITE_IOERR: "磁盘读写出错",
+}
+
+
+def why(error: OSError | sqlite3.Error) -> str:
+    """The cause of a system error in a few Chinese words; its name where we have none."""
+    if isinstance(error, sqlite3.Error):
+        # The low byte is the primary code (sqlite.org/rescode.html).
+        return _SQLITE_REASONS.get(error.sqlite_errorcode & 0xFF, error.sqlite_errorname)
+    return _REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
 
 
 class ProducerError(Exception):

@@ -15,6 +15,7 @@ from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import Dataset, UnknownDataset
 
+from .errors import why
 from .settings import UnitSettings, configured_units, read_settings, unit_config_path
 
 EXIT_REJECTED = 1  # some rows did not go through
@@ -28,6 +29,15 @@ LARGE_FILE = 2 << 20
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+
+
+class CannotWrite(click.FileError):
+    """A file the user wants written cannot be; not exit code 1, which speaks of rows."""
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(str(path), why(error))
 
 
 class Day(click.ParamType):
@@ -72,13 +82,13 @@ report_option = click.option(
 file_argument = click.argument("file", type=click.Path(path_type=Path), metavar="文件")
 
 
-def find_dataset(catalogue: Catalogue, name: str) -> Dataset:
+def find_dataset(catalogue: Catalogue, name: str, hint: str = "--dataset") -> Dataset:
     """The dataset a user means; a usage error when there is none."""
     try:
         return catalogue.dataset(name)
     except UnknownDataset as unknown:
         known = "、".join(f"{d.id}（{d.cn}）" for d in catalogue.datasets.values())
-        raise click.BadParameter(f"没有数据集“{unknown.dataset}”；可用的：{known}。", param_hint="--dataset") from None
+        raise click.BadParameter(f"没有数据集“{unknown.dataset}”；可用的：{known}。", param_hint=hint) from None
 
 
 def find_unit(catalogue: Catalogue, spelling: str) -> str:

@@ -22,7 +22,7 @@ from credit_schemas.keys import content_digest, producer_key
 from credit_schemas.problems import NOT_REPORTABLE, Problem, Severity, Verdict, verdict_of
 from credit_schemas.rules import Context
 
-from .files import Heading, OpenedFile, SourceRow, open_source
+from .files import FileRefused, Heading, OpenedFile, SourceRow, open_source
 
 REPEATED = "file.repeated_key"
 
@@ -85,12 +85,14 @@ class CheckedFile:
             unit: code of the unit (part of the key of subjects without any number).
 
         Raises:
-            FileRefused: the file is refused whole.
+            FileRefused: the file is refused whole; one without a data row, too, lest "sent, 0 rows" pass for success.
         """
         self.path = path
         self.dataset = dataset
         self._context = context
         self._source: OpenedFile = open_source(path, headings(dataset))
+        if not self._source.rows:
+            raise FileRefused("no_rows", "表头下面没有一行数据。请填写后保存，再提交。")
         self._repeats = _Repeats(dataset, unit)
 
     def __enter__(self) -> CheckedFile:

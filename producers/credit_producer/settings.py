@@ -16,7 +16,7 @@ from credit_schemas.home import find_home
 from credit_schemas.sealing import BadKey, PublicKey
 from credit_schemas.topics import intake_topic, receipts_topic
 
-from .errors import NoSettings, SettingsError
+from .errors import NoSettings, SettingsError, why
 
 # As long as the digest of the Kafka key needs: 128 bits cannot be searched.
 SALT_BYTES = 16
@@ -162,7 +162,7 @@ def read_settings(path: Path) -> UnitSettings:
     except FileNotFoundError:
         raise NoSettings(path, _which()) from None
     except OSError as error:
-        raise SettingsError(path, [("", f"读不出来（{error.strerror}）")]) from None
+        raise SettingsError(path, [("", f"读不出来：{why(error)}")]) from None
     except UnicodeDecodeError:
         raise SettingsError(path, [("", "不是 UTF-8 编码")]) from None
     except tomllib.TOMLDecodeError as error:

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import SpoolDamaged, SpoolUnusable
+from .errors import SpoolDamaged, SpoolUnusable, why
 
 # In `PRAGMA application_id`, so that no other program's database is taken for a spool: "CrSp".
 APPLICATION_ID = 0x43725370
@@ -74,14 +74,14 @@ class Spool:
             # Names of persons are in there; created here so that it is never readable by others.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
-            raise SpoolUnusable(path, error.strerror or type(error).__name__) from None
+            raise SpoolUnusable(path, why(error)) from None
         self._con = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
         except BaseException as error:
             self._con.close()
             if isinstance(error, sqlite3.OperationalError):
-                raise SpoolUnusable(path, str(error)) from None
+                raise SpoolUnusable(path, why(error)) from None
             if isinstance(error, sqlite3.DatabaseError):
                 raise SpoolDamaged(path, f"不是暂存库，或文件已损坏（{type(error).__name__}）") from None
             raise
@@ -273,7 +273,7 @@ class Spool:
                 if self._con.in_transaction:  # a full disk has rolled back already
                     self._con.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError):
-                    raise SpoolUnusable(self.path, str(error)) from None
+                    raise SpoolUnusable(self.path, why(error)) from None
                 raise
 
     def _one(self, sql: str, *values: Any) -> Any:

@@ -73,7 +73,10 @@ def test_help_is_chinese_in_the_c_locale(command):
         (["check", "a.csv", "b.csv", "--dataset", "penalty", "--unit", "market"], "多了参数（b.csv）"),
         (["chek"], "没有命令 'chek'"),
         (["check", "f.csv", "--jason"], "没有选项 '--jason'"),
-        (["check", "f.csv", "--dataset", "penalty", "--unit", "market", "--as-of", "6.5.2026"], "请写成 2026-05-06 这样"),
+        (
+            ["check", "f.csv", "--dataset", "penalty", "--unit", "market", "--as-of", "6.5.2026"],
+            "请写成 2026-05-06 这样",
+        ),
         (["receipts", "--wait", "long"], "不是数字"),
         (["receipts", "--wait", "-1"], "不在范围"),
     ],

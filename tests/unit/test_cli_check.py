@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from openpyxl import load_workbook
 
 from credit_producer.cli import cli
+from credit_schemas.catalogue import load_catalogue
 from producer_support import write_csv, write_xlsx
 from unit.rows import AUTHORITY, LICENCE, PENALTY, PERSON, PERSON_PENALTY
 
@@ -136,6 +138,33 @@ def test_file_refused_whole_is_one_line_row_0_and_exit_2(tmp_path, content, rule
     assert "Traceback" not in human.output
 
 
+def test_template_is_made_and_passes_once_filled_in(tmp_path):
+    path = tmp_path / "模板.xlsx"
+    assert CliRunner().invoke(cli, ["template", "行政处罚", "--out", str(path)]).exit_code == 0
+    empty = run(path, "--json")
+    assert (empty.exit_code, lines(empty)[0]["problems"][0]["rule"]) == (2, "file.no_rows")
+    book = load_workbook(path)
+    for n, f in enumerate(load_catalogue().dataset("penalty").fields, 1):
+        book.worksheets[0].cell(2, n, PENALTY.get(f.column))
+    book.save(path)
+    filled = run(path, "--json")
+    assert (filled.exit_code, [r["normalised"]["CF_WSH"] for r in lines(filled)]) == (0, [PENALTY["CF_WSH"]])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "out", "said"),
+    [
+        ("penalty", "a.csv", "以 .xlsx 结尾"),
+        ("penalty", "no/a.xlsx", "没有这个文件或文件夹"),
+        ("none", "a.xlsx", "行政处罚"),
+    ],
+)
+def test_template_that_cannot_be_made_is_told_in_chinese(tmp_path, dataset, out, said):
+    result = CliRunner().invoke(cli, ["template", dataset, "--out", str(tmp_path / out)])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
 def test_missing_mandatory_column_refuses_the_file_and_names_it(tmp_path):
     path = write_csv(tmp_path / "f.csv", [numbered(1)])
     path.write_text(path.read_text(encoding="utf-8").replace("行政处罚决定书文号", "别的列"), encoding="utf-8")
@@ -169,7 +198,7 @@ def test_unknown_name_is_told_with_what_there_is(tmp_path, options, said):
 
 def test_report_that_cannot_be_written_is_told(tmp_path):
     result = run(write_csv(tmp_path / "f.csv", [PENALTY]), "--report", tmp_path / "nowhere" / "r.csv")
-    assert result.exit_code != 0
+    assert result.exit_code == 2
     assert "打不开文件" in result.output
 
 

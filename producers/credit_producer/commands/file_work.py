@@ -12,7 +12,7 @@ import click
 from credit_schemas.dataset import Dataset
 
 from ..files import FileRefused
-from ..options import EXIT_REFUSED, EXIT_REJECTED, announce_reading, note
+from ..options import EXIT_REFUSED, EXIT_REJECTED, CannotWrite, announce_reading, note
 from ..pipeline import CheckedFile, Outcome
 from ..show import Report, Summary, print_json, refused_json, row_json
 
@@ -42,7 +42,7 @@ class Teller:
         try:
             self._report = Report(report, dataset) if report else None
         except OSError as error:
-            raise click.FileError(str(report), error.strerror or "") from None
+            raise CannotWrite(report or Path(), error) from None
         for notice in checked.notices:
             note(f"提示：{notice}")
 

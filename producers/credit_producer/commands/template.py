@@ -8,7 +8,7 @@ import click
 
 from credit_schemas.catalogue import load_catalogue
 
-from ..options import find_dataset
+from ..options import CannotWrite, find_dataset
 
 
 @click.command(short_help="下载 Excel 模板", options_metavar="[选项]")
@@ -28,11 +28,11 @@ def template(dataset: str, out: Path) -> None:
     from credit_schemas.template import write_template
 
     catalogue = load_catalogue()
-    found = find_dataset(catalogue, dataset)
+    found = find_dataset(catalogue, dataset, "数据集")
     if out.suffix.lower() != ".xlsx":
         raise click.BadParameter(f"文件名应当以 .xlsx 结尾，现在是“{out.name}”。", param_hint="--out")
     try:
         write_template(found, out, catalogue)
     except OSError as error:
-        raise click.FileError(str(out), error.strerror or "") from None
+        raise CannotWrite(out, error) from None
     click.echo(f"已生成“{found.cn}”的模板：{out}")
