@@ -47,8 +47,8 @@ def plain(number: NUMBER) -> str:
 
 
 def is_missing(cell: Any) -> bool:
-    """True for None and for the "not a number" (NaN, NaT) that data frames put where a database has NULL."""
-    return cell is None or (not isinstance(cell, str) and bool(cell != cell))
+    """True for the "not a number" (NaN, NaT) that data frames put where a database has NULL."""
+    return bool(cell != cell)
 
 
 def kind_of(cell: Any) -> str:

@@ -27,6 +27,8 @@ TIME_PART = re.compile(
     r"\s*(?:[AP]M)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?$",
     re.IGNORECASE,
 )
+# The spelling nearly every cell has; it needs none of the mending below.
+ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 BLANKS_AT_SEPARATORS = re.compile(r"\s*([年月/-])\s*|\s+(日)")
 
 
@@ -40,6 +42,8 @@ def read_date(name: str, cell: Any) -> tuple[date | None, list[str]]:
         return _from_number(name, cell), ["date"]
     if not isinstance(cell, str):
         raise Unreadable("date", f"「{name}」是{kind_of(cell)}格式的单元格，不是日期；请写成 2026-05-06 这样的日期。")
+    if ISO.fullmatch(cell):
+        return _from_text(name, cell), []
     # A line break or a no-break space may stand between day and time: it parts them before it goes.
     text = controls_out(" ".join(halfwidth(cell).split())).strip()
     if text in EXCEL_ERRORS:

@@ -58,7 +58,7 @@ def read_row(fields: tuple[Field, ...], raw: dict[str, Any]) -> Read:
     altered: list[tuple[Field, Any, Any]] = []
     for f in fields:
         cell = raw.get(f.column)
-        if cell is None or cell == "" or is_missing(cell):
+        if cell is None or (cell == "" if isinstance(cell, str) else is_missing(cell)):
             continue
         try:
             value, steps = read_cell(f, cell)

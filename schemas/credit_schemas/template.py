@@ -19,7 +19,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from .catalogue import Catalogue
 from .dataset import Dataset, Field
-from .wording import accepts, codes_of, duty, form_name, said_of, size
+from .wording import CONVENTIONS, accepts, codes_of, duty, form_name, said_of, size
 
 FILL_IN, INSTRUCTIONS, EXAMPLES, LISTS = "填报", "填报说明", "样例", "选项"
 # Drop-downs and hints reach this row; the text format, set by column, has no end.
@@ -176,7 +176,23 @@ def _instructions(sheet: Worksheet, dataset: Dataset, catalogue: Catalogue, made
         [FILLS[mark_class(f)] for f in dataset.fields],
     )
     sheet.freeze_panes = f"B{legend + 3}"
+    _conventions(sheet, legend + 2 + len(dataset.fields) + 2)
     _printable(sheet)
+
+
+def _conventions(sheet: Worksheet, top: int) -> None:
+    """What the rules cite as 归集口径, for whoever has the file and nothing else."""
+    sheet.cell(top, 1, "归集口径").font = Font(name=FONT, size=12, bold=True, color=BLACK)
+    last, width = len(INSTRUCTION_COLUMNS), sum(w for _, w in INSTRUCTION_COLUMNS[1:])
+    for at, item in enumerate(CONVENTIONS, top + 1):
+        sheet.cell(at, 1, f"第{item['no']}条 {item['title']}")
+        sheet.cell(at, 2, item["text"])
+        sheet.merge_cells(start_row=at, start_column=2, end_row=at, end_column=last)
+        for n in range(1, last + 1):
+            sheet.cell(at, n).border = LINE
+        for n in (1, 2):
+            sheet.cell(at, n).font, sheet.cell(at, n).alignment = Font(name=FONT, size=10, color=BLACK), WRAP
+        sheet.row_dimensions[at].height = 16.5 * _lines(item["text"], width) + 4
 
 
 def _instruction(dataset: Dataset, f: Field) -> tuple[str, ...]:
@@ -211,6 +227,7 @@ def _table(
         cell = sheet.cell(top, n, name)
         cell.font, cell.fill = Font(name=FONT, size=10, bold=True, color=BLACK), HEAD
         cell.alignment, cell.border = CENTRE, LINE
+    sheet.print_title_rows = f"{top}:{top}"
     for at, (row, colour) in enumerate(zip(rows, colours, strict=True), top + 1):
         for n, text in enumerate(row, 1):
             cell = sheet.cell(at, n, text)
