@@ -123,9 +123,11 @@ def _code_sets(dataset: Dataset) -> list[str]:
 
 
 def _forms(dataset: Dataset) -> list[str]:
-    names = {f.form: form_name(f) for f in dataset.fields}
+    # Of the columns of one form, the one that reads the most speaks for all.
+    read = {f.form: f for f in sorted(dataset.fields, key=lambda f: len(accepts(f)))}
+    shown = [read[form] for form in dict.fromkeys(f.form for f in dataset.fields)]
     return [
-        *_table(("格式", "可以怎样写，系统怎样统一"), ((name, accepts(form)) for form, name in names.items())),
+        *_table(("格式", "可以怎样写，系统怎样统一"), ((form_name(f), accepts(f)) for f in shown)),
         "",
         "读不出来的单元格退回，规则编号是列代码后加：",
         "",

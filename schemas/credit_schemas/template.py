@@ -115,7 +115,7 @@ def _width(f: Field) -> float:
 def _cell_rule(book: Workbook, f: Field) -> DataValidation:
     """The hint of a column's cells, and for a choice the drop-down list."""
     codes = codes_of(f)
-    hint = f.note or accepts(f.form)
+    hint = f.note or accepts(f)
     if f.example:
         hint += f"\n例如 {f.example}"
     rule = DataValidation(allow_blank=True)
@@ -200,7 +200,7 @@ def _instruction(dataset: Dataset, f: Field) -> tuple[str, ...]:
     checks = "\n".join(f"{s.text}（{s.severity}）" for s in said)
     # The dataset's own basis stands once at the top of the sheet.
     sources = "\n".join(dict.fromkeys(s.source for s in said if s.source != dataset.basis))
-    how = f"{f.note}\n写法：{accepts(f.form)}".strip()
+    how = f"{f.note}\n写法：{accepts(f)}".strip()
     return (f.cn, f.column, mark_class(f), form_name(f), size(f), how, checks, sources, f.example)
 
 

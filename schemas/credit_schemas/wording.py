@@ -38,9 +38,10 @@ def form_name(f: Field) -> str:
     return str(FORMS["described"][f.form]["name"])
 
 
-def accepts(form: str) -> str:
-    """Which spellings a form reads, and what becomes of them."""
-    return str(FORMS["described"][form]["accepts"])
+def accepts(f: Field) -> str:
+    """Which spellings a column reads, and what becomes of them."""
+    described, codes = FORMS["described"][f.form], codes_of(f)
+    return str(described["accepts"]) + (str(described["other"]) if codes and codes.other else "")
 
 
 def size(f: Field) -> str:
