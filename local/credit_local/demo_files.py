@@ -1,6 +1,6 @@
-"""The upload files of the demo: real rows, completed where they lack what the standard demands, some left alone.
+"""The upload files of the demo: real rows, completed where the standard asks for more, some left as they are.
 
-What is real and what is made up: `demo/README.md`. The same day and seed rows give the same files, so that a second demo
+What is real and what is made up: `demo/README.md`. The same day and seed rows give the same files, so a second demo
 sends nothing new.
 """
 

@@ -7,9 +7,9 @@ from datetime import date, datetime
 
 import click
 from credit_consumer.relay import relay as run_relay
-from credit_consumer.run import consume as run_consumer
 
 from credit_consumer import deadletters as letters
+from credit_consumer.run import consume as run_consumer
 from credit_schemas.catalogue import load_catalogue
 from credit_warehouse.connect import dsn
 from credit_warehouse.migrate import migrate as run_migrations

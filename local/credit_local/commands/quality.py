@@ -73,10 +73,8 @@ def items(as_json: bool) -> None:
     if as_json:
         emit_json(found)
         return
+    columns = ("work_item_id", "unit", "dataset", "rule_id", "about", "what", "mend")
     table(
         ["编号", "单位", "数据集", "规则", "对象", "什么问题", "怎么办"],
-        [
-            [i["work_item_id"], i["unit"], i["dataset"], i["rule_id"], i["record_no"] or i["reference"], i["what"], i["mend"]]
-            for i in found
-        ],
-    )  # fmt: skip
+        [[{**i, "about": i["record_no"] or i["reference"]}[c] for c in columns] for i in found],
+    )
