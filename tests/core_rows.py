@@ -40,9 +40,9 @@ UNIT = "market"
 
 # A client of the sandbox sees only its own records: a fresh one per test keeps tests apart on one running platform.
 _clients = itertools.count()
-sandbox_client.KEYS.update({f"t{i}": f"{i:032d}" for i in range(100)})
+sandbox_client.KEYS.update({f"t{i}": f"{i:032d}" for i in range(1000)})
 
-QUICK = {"attempts": 2, "verdict_wait_s": 10, "answer_timeout_s": 10, "lost_after_s": 3600}
+QUICK = {"attempts": 1, "verdict_wait_s": 10, "answer_timeout_s": 10, "lost_after_s": 3600}
 """Replaced in the destination files of tests: patience that fits a test."""
 
 
@@ -112,15 +112,17 @@ class Center:
         return numbers
 
     def revise(self, number: str, dataset: str = "penalty", checked: bool = True, **changed: Any) -> None:
-        """Change columns of a record (its revision grows by one) and mark it."""
+        """Change columns of a record and mark it; its revision grows by one unless it is given."""
         with self.connect() as con, con.cursor() as cur:
             cur.execute("BEGIN")
-            changed = {"last_ce_id": str(uuid7()), **changed}
+            cur.execute(
+                sql.SQL("SELECT revision + 1 FROM core.{} WHERE record_no = %s").format(sql.Identifier(dataset)),
+                [number],
+            )
+            changed = {"last_ce_id": str(uuid7()), "revision": cur.fetchone()[0], **changed}
             sets = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(c.lower())) for c in changed)
             cur.execute(
-                sql.SQL("UPDATE core.{} SET revision = revision + 1, {} WHERE record_no = %s").format(
-                    sql.Identifier(dataset), sets
-                ),
+                sql.SQL("UPDATE core.{} SET {} WHERE record_no = %s").format(sql.Identifier(dataset), sets),
                 [*changed.values(), number],
             )
             self._mark(cur, dataset, number, checked)
@@ -145,7 +147,8 @@ class Center:
     def release(self, hold: int) -> None:
         """Let a held slice go, with name and reason."""
         self.all(
-            "UPDATE quality.hold SET released_at = now(), released_by = 'ops', release_reason = 'ok' WHERE hold_id = %s",
+            "UPDATE quality.hold SET released_at = now(), released_by = 'ops', release_reason = 'ok'"
+            " WHERE hold_id = %s",
             hold,
         )
 

@@ -158,8 +158,9 @@ def find_destination(name: str, county: County | None = None) -> Destination:
 
 def _read(toml: Toml, stem: str, datasets: Mapping[str, Dataset]) -> Destination | None:
     for key in toml.data:
-        if key not in ("destination", "sending", "codes", "datasets"):
-            toml.bad(key, 0, key, "没有这一节；可用的：[destination]、[sending]、[codes]、[datasets.…]。")
+        # [limits.…] is read by credit_schemas.destination_terms, which quality asks too
+        if key not in ("destination", "sending", "codes", "datasets", "limits"):
+            toml.bad(key, 0, key, "没有这一节；可用的：[destination]、[sending]、[codes]、[datasets.…]、[limits.…]。")
     head, sending, codes = toml.table("destination"), toml.table("sending"), toml.table("codes")
     sound = toml.typed("destination", 0, head, _HEAD)
     sound &= toml.typed("sending", 0, sending, _SENDING)

@@ -169,11 +169,11 @@ def _stop(s: Session, tally: Tally, canaries: Sequence[UUID] = ()) -> Stop:
             cur.execute(CANARY, [str(batch_id)])
             rows, accepted, rejected, state = cur.fetchone() or (0, 0, 0, "done")
         if rejected * 100 > limit * rows:
-            pause_for(s, rejected, rows, "试报的")
-        elif accepted * 100 < (100 - limit) * rows and state not in ("done", "refused"):
+            return "paused", pause_for(s, rejected, rows, "试报的")
+        if accepted * 100 < (100 - limit) * rows and state not in ("done", "refused"):
             waiting = ("waiting", f"试报的 {rows} 行还没有全部结果，其余的等结果出来再报。")
     if too_many_rejected(s, tally.rejected, tally.accepted + tally.rejected):
-        pause_for(s, tally.rejected, tally.accepted + tally.rejected, "本次上报已有结果的")
+        return "paused", pause_for(s, tally.rejected, tally.accepted + tally.rejected, "本次已有结果的")
     why = paused_why(s)
     return ("paused", why) if why else waiting
 

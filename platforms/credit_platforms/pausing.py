@@ -48,14 +48,15 @@ def too_many_rejected(s: Session, rejected: int, judged: int) -> bool:
     return judged >= sending.pause_min_rows and rejected * 100 > sending.pause_percent * judged
 
 
-def pause_for(s: Session, rejected: int, rows: int, what: str) -> None:
-    """Pause because this many of `what` came back."""
+def pause_for(s: Session, rejected: int, rows: int, what: str) -> str:
+    """Pause because this many of `what` came back; returns the reason that is kept."""
     limit = s.destination.sending.pause_percent
-    pause(
-        s,
+    why = (
         f"{what} {rows} 行中有 {rejected} 行被退回，超过 {limit}%；这些行都通过了本县的检查，"
-        "请先核对规则与对方要求是否一致，处理后恢复上报。",
+        "请先核对规则与对方要求是否一致，处理后恢复上报。"
     )
+    pause(s, why)
+    return why
 
 
 def resume(destination: str, who: str, settings: Settings | None = None) -> bool:

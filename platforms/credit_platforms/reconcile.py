@@ -123,7 +123,7 @@ def full_comparison(s: Session) -> Findings:
         with s.con, s.con.cursor() as cur:
             cur.execute(sql.SQL(EXTRA).format(table=renderer.table))
             extra = [row[0] for row in cur.fetchall()]
-            work_items.open_extra(cur, s.destination, dataset, extra)
+            work_items.list_extra(cur, s.destination, dataset, extra)
             found.extra += len(extra)
     with s.con, s.con.cursor() as cur:
         cur.execute(DONE, [s.destination.id])

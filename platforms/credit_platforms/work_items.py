@@ -20,6 +20,10 @@ CLOSE = (
     "UPDATE quality.work_item SET closed_at = now(), closed_by = %s"
     " WHERE closed_at IS NULL AND rule_id = %s AND record_no = ANY(%s::uuid[])"
 )
+CLOSE_OTHERS = (
+    "UPDATE quality.work_item SET closed_at = now(), closed_by = %s"
+    " WHERE closed_at IS NULL AND rule_id = %s AND dataset = %s AND record_no <> ALL(%s::uuid[])"
+)
 PROGRAM = "credit reconcile"
 
 
@@ -41,12 +45,13 @@ def open_cannot_end(cur: cursor, destination: Destination, dataset: str, sources
     _open(cur, [(KIND, s.unit, dataset, rule, s.record_no, what, mend) for s in sources])
 
 
-def open_extra(cur: cursor, destination: Destination, dataset: str, record_nos: Iterable[str]) -> None:
-    """Tell a person of copies whose record is not in the warehouse; once per record."""
+def list_extra(cur: cursor, destination: Destination, dataset: str, record_nos: Sequence[str]) -> None:
+    """Tell a person of the copies whose record is not in the warehouse, once per record; close what is no more so."""
     what = f"{destination.name}持有这条记录的副本，数据仓库里却没有这条记录。"
     mend = "如数据库刚从备份恢复，请先让报送单位重发；重发后仍没有的，请核实后与对方联系终止。"
     rule = extra_rule(destination.id)
     _open(cur, [(KIND, "", dataset, rule, n, what, mend) for n in record_nos])
+    cur.execute(CLOSE_OTHERS, [PROGRAM, rule, dataset, list(record_nos)])
 
 
 def close(cur: cursor, rule: str, record_nos: Iterable[str]) -> None:

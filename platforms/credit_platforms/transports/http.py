@@ -12,6 +12,7 @@ import hmac
 import json
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -31,6 +32,11 @@ PAGE = 1000  # the protocol's largest page
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 8.0
 # Raised before a byte of the request has left; only these make a POST safe to repeat.
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+# Says nothing of what became of the batch: 409, this id is known there, so something did arrive; 408, 425 and 429 come
+# from whatever stands before the platform.
+ASK = (408, 409, 425, 429)
 
 
 class _Again(Exception):
@@ -81,11 +87,8 @@ class HttpTransport:
             if answer.status_code == 202:
                 return Receipt("received", "", "")
             code, message = _refusal(answer)
-            # 409: this id is known there, so something did arrive; a server error says nothing of what happened.
-            if answer.status_code == 409 or answer.status_code >= 500:
+            if answer.status_code in ASK or answer.status_code >= 500 or answer.is_success:
                 return Receipt("unknown", code, message)
-            if answer.status_code < 300:
-                return Receipt("unknown", str(answer.status_code), "答复不是约定的 202")
             return Receipt("refused", code, message)
         return Receipt("unknown", "", reason)
 
@@ -94,13 +97,17 @@ class HttpTransport:
         found = self._get(f"/v1/batches/{batch_id}", "E1201")
         if found is None:
             return None
-        verdicts = {v.record_no: v for v in map(_verdict, found["rows"])}  # a row may come twice
-        return BatchAnswer(found["state"] == "done", tuple(verdicts.values()))
+        with self._understood():
+            verdicts = {v.record_no: v for v in map(_verdict, found["rows"])}  # a row may come twice
+            return BatchAnswer(found["state"] == "done", tuple(verdicts.values()))
 
     def record(self, record_no: str) -> Copy | None:
         """GET one copy."""
         found = self._get(f"/v1/records/{record_no}", "E1202")
-        return _copy(found) if found else None
+        if found is None:
+            return None
+        with self._understood():
+            return _copy(found)
 
     def copies(self, table: str) -> Iterator[Copy]:
         """GET the live copies of a table, page by page."""
@@ -109,10 +116,11 @@ class HttpTransport:
             page = self._get(f"/v1/records?table={quote(table)}&after={quote(after)}&limit={PAGE}", "")
             if page is None:
                 return
-            yield from map(_copy, page["records"])
-            if not page["next"]:
+            with self._understood():
+                copies, after = [_copy(r) for r in page["records"]], page["next"] or ""
+            yield from copies
+            if not after:
                 return
-            after = page["next"]
 
     def digest(self, data: Mapping[str, str]) -> str:
         """SHA-256 of the canonical JSON of the filled columns."""
@@ -122,6 +130,14 @@ class HttpTransport:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """An answer of another shape than agreed is no answer."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise TransportError(self._destination.id, "答复的内容不合约定") from None
 
     def _get(self, target: str, absent: str) -> dict[str, Any] | None:
         """The JSON answer to a GET; None for the 404 whose code is `absent`."""
@@ -170,15 +186,20 @@ class HttpTransport:
         """One signed request; every attempt has its own nonce and time, because a used nonce is refused."""
         nonce = uuid4().hex
         timestamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        text = f"{method}\n{target}\n{timestamp}\n{nonce}\n{hashlib.sha256(body).hexdigest()}"
         signed = {
             "X-Client": self._access.client,
             "X-Timestamp": timestamp,
             "X-Nonce": nonce,
-            "X-Signature": hmac.new(self._access.key, text.encode(), "sm3").hexdigest(),
+            "X-Signature": signature(self._access.key, method, target, timestamp, nonce, body),
         }
         # `target` is signed as it stands in the request line, so it is ready-made rather than built from params.
         return self._http.request(method, target, content=body or None, headers={**signed, **(headers or {})})
+
+
+def signature(key: bytes, method: str, target: str, timestamp: str, nonce: str, body: bytes) -> str:
+    """HMAC-SM3 over the five lines of the protocol, in hexadecimal."""
+    text = f"{method}\n{target}\n{timestamp}\n{nonce}\n{hashlib.sha256(body).hexdigest()}"
+    return hmac.new(key, text.encode(), "sm3").hexdigest()
 
 
 _exponential = wait_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)
