@@ -13,6 +13,7 @@ from .catalogue import Catalogue, load_catalogue
 from .codesets import load_codesets
 from .dataset import Dataset
 from .envelope import RECORD_ACTS
+from .rules import IMPLIED
 from .wording import CONVENTIONS, accepts, codes_of, duty, form_name, said_of, size
 
 KINDS = {"record": "信用记录，上报省、国家平台", "denominator": "台账，用来算应报数，不上报"}
@@ -107,7 +108,7 @@ def _rules(dataset: Dataset) -> list[str]:
     rows = (
         (dataset.by_column[s.rule.column].cn, s.text, s.severity, f"`{s.rule.id}`", s.source)
         for s in said_of(dataset)
-        if s.rule.kind != "length" and s.text != "必填"
+        if s.rule.kind not in IMPLIED and s.text != "必填"
     )
     return [*RULES_INTRO, "", *_table(("列", "要求", "不符合时", "规则编号", "依据"), rows)]
 

@@ -1,8 +1,8 @@
 """The closed vocabulary of rules: each kind makes, from its JSON object, a test of one column's value.
 
 required, blank, length, code_set, checksum, starts_with, decimal, not_after, not_before, near, characters, agrees_with,
-mandate, publicity_span, assumed, refuse. A test answers None when the rule holds, else the key of its message in
-`data/rules.json` and the message's parameters; no parameter is a personal value.
+mandate, publicity_span, no_personal_number, assumed, refuse. A test answers None when the rule holds, else the key of
+its message in `data/rules.json` and the message's parameters; no parameter is a personal value.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ REASONS: dict[str, str] = SPEC["reasons"]
 ODD = re.compile(SPEC["odd_characters"])
 PERMITS = {name: re.compile(pattern) for name, pattern in SPEC["permits"].items()}
 FINE_IN_TEXT = re.compile(r"罚款(?:人民币)?[:：]?([0-9][0-9,，]*(?:\.[0-9]+)?)(万)?元")
+# 18 characters that may be a resident's number, not part of a longer number. Lengthened code spaces (unified codes)
+# do not match, because the date inside must exist and the check digit fit.
+RESIDENT_NUMBER = re.compile(r"(?<![0-9])[1-9][0-9]{16}[0-9Xx](?![0-9])")
 # Codes of deciding bodies and source units recur in every row of a file; a county has far fewer than this.
 CODES_REMEMBERED = 4096
 
@@ -280,6 +283,19 @@ def _assumed(dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:
     return test
 
 
+def _no_personal_number(_dataset: Dataset, _f: Field, _raw: dict[str, Any]) -> Test:
+    """No resident's number in a column that travels unsealed and is published (DESIGN, "Sealed at the edge")."""
+    failure: Failure = ("no_personal_number", {})
+
+    def test(value: str, _values: Values, _ctx: Context) -> Failure | None:
+        if len(value) < 18:
+            return None
+        found = RESIDENT_NUMBER.finditer(value.translate(HALF))
+        return failure if any(identifiers.ric_problem(n.group().upper()) is None for n in found) else None
+
+    return test
+
+
 def _refuse(_dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:
     if not raw.get("message"):
         raise ContractError("a rule of kind refuse says why, in a message of its own")
@@ -301,6 +317,7 @@ KINDS: dict[str, Kind] = {
     "agrees_with": Kind(_agrees_with),
     "mandate": Kind(_mandate),
     "publicity_span": Kind(_publicity_span),
+    "no_personal_number": Kind(_no_personal_number),
     "assumed": Kind(_assumed, of_empty=True),
     "refuse": Kind(_refuse),
 }

@@ -160,9 +160,17 @@ def evaluate(dataset: Dataset, values: Values, context: Context, unread: Iterabl
     return found
 
 
+# Rules that every column of a form has: told once for all columns, not at each.
+IMPLIED = ("length", "no_personal_number")
+# What is written in words may hold a number that belongs in a sealed column; codes are checked by their own rules.
+FREE_FORMS = ("text", "choices", "document_no", "code_text")
+
+
 def _all_rules(f: Field) -> list[dict[str, Any]]:
-    width = [{"kind": "length", "max": f.width}] if f.width else []
-    return width + list(f.rules)
+    """A column's own rules and the two that follow from what it is: its width, and no personal number in free text."""
+    made: list[dict[str, Any]] = [{"kind": "length", "max": f.width}] if f.width else []
+    made += [{"kind": "no_personal_number"}] if f.form in FREE_FORMS else []
+    return made + list(f.rules)
 
 
 def _condition(dataset: Dataset, raw: dict[str, Any]) -> Callable[[Values], bool]:

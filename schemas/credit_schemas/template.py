@@ -19,6 +19,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from .catalogue import Catalogue
 from .dataset import Dataset, Field
+from .rules import IMPLIED
 from .wording import CONVENTIONS, accepts, codes_of, duty, form_name, said_of, size
 
 FILL_IN, INSTRUCTIONS, EXAMPLES, LISTS = "填报", "填报说明", "样例", "选项"
@@ -196,7 +197,7 @@ def _conventions(sheet: Worksheet, top: int) -> None:
 
 
 def _instruction(dataset: Dataset, f: Field) -> tuple[str, ...]:
-    said = [s for s in said_of(dataset, f.column) if s.rule.kind != "length" and s.text != "必填"]
+    said = [s for s in said_of(dataset, f.column) if s.rule.kind not in IMPLIED and s.text != "必填"]
     checks = "\n".join(f"{s.text}（{s.severity}）" for s in said)
     # The dataset's own basis stands once at the top of the sheet.
     sources = "\n".join(dict.fromkeys(s.source for s in said if s.source != dataset.basis))

@@ -162,6 +162,8 @@ def provoke(name: str, rule: Rule) -> list[Any]:
         return evaluate(dataset, values | TYPED_DEFECTS[name][key], CONTEXT)
     if rule.kind == "length":
         return check(name, CLEAN[name] | {rule.column: "字" * (rule.raw["max"] + 1)}).problems
+    if rule.kind == "no_personal_number":
+        return check(name, CLEAN[name] | {rule.column: f"当事人（{PERSON}）"}).problems
     if rule.kind == "required" and not rule.raw.get("when"):
         return check(name, CLEAN[name] | {rule.column: ""}).problems
     return check(name, DEFECTS[name][key]).problems
