@@ -204,9 +204,8 @@ def resident_number(born: date, n: int) -> str:
 
 
 def _write_xlsx(path: Path, dataset: Dataset, rows: Iterable[dict[str, Any]]) -> None:
-    book = Workbook()
-    sheet = book.active
-    sheet.title = "填报"
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("填报")
     sheet.append([f.cn for f in dataset.fields])
     for row in rows:
         sheet.append([row.get(f.column) for f in dataset.fields])

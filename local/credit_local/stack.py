@@ -13,13 +13,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-from credit_platforms.destinations import destination_ids
 
 from credit_consumer.topics import provision
+from credit_platforms.destinations import destination_ids
 from credit_producer.settings import unit_config_path, write_unit_config
 from credit_schemas import topics as names
 from credit_schemas.catalogue import Catalogue, load_catalogue
@@ -219,7 +220,7 @@ class Stack:
                 env=env,
             )
             processes.wait_ready(
-                self.home, process, f"平台替身 {persona}", lambda p=persona: self._healthy(p), SANDBOX_TIMEOUT_S
+                self.home, process, f"平台替身 {persona}", partial(self._healthy, persona), SANDBOX_TIMEOUT_S
             )
 
     def _healthy(self, persona: str) -> bool:
