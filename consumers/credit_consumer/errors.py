@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import psycopg2
+from kafka import TopicPartition
 
 # SQLSTATE classes that the row itself causes: data exception, integrity violation, program limit (an index entry too
 # large). Everything else (08 connection, 40 conflict, 42501 rights, 53 resources, 55 locks, 57 shutdown ...) is no
@@ -35,11 +36,11 @@ class NotReady(ConsumerError):
 
 
 class Unreadable(ConsumerError):
-    """A topic whose records the Kafka client itself cannot parse; only that topic is halted."""
+    """A record that the Kafka client itself cannot parse; only its topic is halted."""
 
-    def __init__(self, topic: str, kind: str) -> None:
-        self.topic, self.kind = topic, kind
-        super().__init__(f"{topic}: {kind}")
+    def __init__(self, partition: TopicPartition, kind: str) -> None:
+        self.partition, self.kind = partition, kind
+        super().__init__(f"{partition.topic}: {kind}")
 
 
 def is_data_error(error: psycopg2.Error) -> bool:

@@ -31,7 +31,8 @@ from credit_warehouse.settings import Settings
 
 from . import statements as sql
 from .decode import DeadLetter, Message, append_time
-from .errors import UNIQUE_VIOLATION, Fenced, NotReady, describe
+from .errors import UNIQUE_VIOLATION, Fenced, NotReady, Unreadable, describe
+from .kafka_patch import repair_fetcher
 from .load import Span, load, prepare
 from .normalise import Center, Ready
 from .pipeline import center_of, prepare_message
@@ -86,8 +87,9 @@ class Consumer:
             raise NotReady(f"数据库缺少 {len(absent)} 个迁移（{absent[0]} …）；请先执行数据库迁移。")
         # At DEBUG the client writes whole messages into the log: names of persons, and what slipped into a column.
         logging.getLogger("kafka").setLevel(max(logging.getLogger("kafka").getEffectiveLevel(), logging.INFO))
-        client = {**self._settings.kafka_client("consumer"), **self._overrides}
-        self._admin = KafkaAdminClient(**{k: v for k, v in client.items() if k in KafkaAdminClient.DEFAULT_CONFIG})
+        client = self._settings.kafka_client("consumer")
+        repair_fetcher()
+        self._admin = KafkaAdminClient(**client)
         self._kafka = KafkaConsumer(
             **{
                 "group_id": self._group,
@@ -101,6 +103,7 @@ class Consumer:
                 "max_poll_records": BATCH_EVENTS,
                 "fetch_max_bytes": FETCH_BYTES,
                 **client,
+                **self._overrides,
             }
         )
         self._kafka.subscribe(pattern=intake_pattern(self._county), listener=_Listener(self))
@@ -110,18 +113,18 @@ class Consumer:
         try:
             self._place()
             batch = self._kafka.poll(timeout_ms=POLL_MS)
-        except (OffsetOutOfRangeError, LogTruncationError) as e:
+        except OffsetOutOfRangeError as e:
             # Retention or a new topic took the ground from under a position: `place` finds out which.
-            self.unplace(e.args[0] if e.args and isinstance(e.args[0], dict) else self._kafka.assignment())
+            self.unplace(e.args[0])
             return 0
+        except LogTruncationError as e:
+            return self._halt(e.args[0], "Kafka 丢失了已读的数据（日志被截断）；请核查后再恢复读取。")
+        except Unreadable as e:
+            return self._halt([e.partition], f"有 Kafka 客户端读不出的记录（{e.kind}）；请核查后再恢复读取。")
         except KafkaError as e:
             if not e.retriable:
                 raise
             self._back_off(e)
-            return 0
-        except (UnicodeDecodeError, ValueError) as e:
-            # A record the client cannot parse (a header name that is no UTF-8) raises for ever: find its topic.
-            self._halt_unreadable(e)
             return 0
         return self._guarded(batch) if batch else 0
 
@@ -271,21 +274,17 @@ class Consumer:
             log.warning("ended %d sessions that held locks and did nothing", cur.rowcount)
         self._rollback()
 
-    def _halt_unreadable(self, error: Exception) -> None:
-        partitions = sorted(self._kafka.assignment())
-        for partition in partitions:
-            position = self._positions.get(partition)
-            if position is None:
-                continue
-            self._kafka.pause(*partitions)
-            self._kafka.resume(partition)
-            self._kafka.seek(partition, position.next_offset)
-            try:
-                self._kafka.poll(timeout_ms=POLL_MS * 5)
-            except (UnicodeDecodeError, ValueError):
-                why = f"偏移 {position.next_offset} 之后有 Kafka 客户端读不出的记录（{type(error).__name__}），请核查。"
-                halt(self._connection(), position.topic_id, why)
-        self.unplace(self._kafka.assignment())
+    def _halt(self, partitions: Iterable[TopicPartition], why: str) -> int:
+        """Halt topics whose log is not what it was or cannot be read; the others go on."""
+        partitions = list(partitions)
+        try:
+            for partition in partitions:
+                if partition in self._positions:
+                    halt(self._connection(), self._positions[partition].topic_id, why)
+            self.unplace(partitions)
+        except psycopg2.Error as e:
+            self._back_off(e)
+        return 0
 
     def _connection(self) -> connection:
         if self._con is None or self._con.closed:
