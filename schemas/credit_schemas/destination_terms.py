@@ -117,7 +117,7 @@ def _limit(toml: Toml, at: str, dataset: Dataset, column: str, raw: object) -> L
         toml.bad(at, 0, column, f"{field.cn}不是文字列，不能限制长度或取值。")
         return None
     if not isinstance(raw, dict) or not raw or any(key not in _KEYS for key in raw):
-        toml.bad(at, 0, column, "应写成 { max_length = 2000 } 或 { values = [\"甲\", \"乙\"] }。")
+        toml.bad(at, 0, column, '应写成 { max_length = 2000 } 或 { values = ["甲", "乙"] }。')
         return None
     length, values = raw.get("max_length"), raw.get("values")
     if length is not None and (not isinstance(length, int) or isinstance(length, bool) or length < 1):

@@ -1,0 +1,145 @@
+"""Great Expectations over the questions of a run. Imported only when something is due: its import takes seconds.
+
+Nothing personal may come out: results hold keys (unit, record number, reference) and counts, never a tested value
+(`exclude_unexpected_values`), and no text of a database error, which could quote one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+# Before the import below, which reads it: nothing is sent outside, and no progress bars.
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+import great_expectations as gx
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.expectations.registry import get_expectation_impl
+from psycopg2.extensions import cursor
+from sqlalchemy.engine import URL
+
+from credit_warehouse.roles import role_name
+from credit_warehouse.settings import Settings
+
+from .data_docs import docs_site
+from .errors import CheckBroken
+from .questions import Question
+from .settle import Answer, Finding
+
+KEYS = ["unit", "record_no", "reference", "detail"]
+# With SQL, even COMPLETE lists no more keys than `partial_unexpected_count`. Beyond this many of one rule in one run
+# work items help nobody; the slices of the first ones are held all the same.
+MOST_KEYS = 100_000
+RESULT_FORMAT = {
+    "result_format": "COMPLETE",
+    "unexpected_index_column_names": KEYS,
+    "partial_unexpected_count": MOST_KEYS,
+    "exclude_unexpected_values": True,
+    "include_unexpected_rows": False,
+    "return_unexpected_index_query": False,
+}
+
+# Its log lines may quote database errors, and those may quote values; what matters is raised.
+logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+
+
+def ask(cur: cursor, settings: Settings, questions: Sequence[Question], docs: Path | None) -> list[Answer]:
+    """Put every question to the warehouse.
+
+    Args:
+        cur: Of role `quality`, for the counts of rows per unit.
+        docs: Folder that takes this run's Data Docs; None for none.
+
+    Raises:
+        CheckBroken: A question could not be evaluated.
+    """
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    warehouse = context.data_sources.add_postgres("warehouse", connection_string=_url(settings), create_temp_table=True)
+    validations = [_validation(context, warehouse, q) for q in questions]
+    checkpoint = gx.Checkpoint(
+        name="quality",
+        validation_definitions=validations,
+        actions=docs_site(context, docs),
+        result_format=RESULT_FORMAT,
+    )
+    outcome = context.checkpoints.add(checkpoint).run()
+    results = {r.suite_name: r for r in outcome.run_results.values()}
+    return [Answer(q, _counts(cur, q), _findings(q, results[q.name])) for q in questions]
+
+
+def _url(settings: Settings) -> str:
+    host = settings.database_host
+    socket = host.startswith("/")
+    return URL.create(
+        "postgresql+psycopg2",
+        username=role_name("quality"),
+        password=settings.database_password("quality"),
+        host=None if socket else host,
+        port=None if socket else settings.database_port,
+        database=settings.database_name,
+        query={"sslmode": settings.database_sslmode, "application_name": "credit quality"}
+        | ({"host": host, "port": str(settings.database_port)} if socket else {}),
+    ).render_as_string(hide_password=False)
+
+
+def _validation(context: Any, warehouse: Any, question: Question) -> Any:
+    rule = question.rule
+    asset = warehouse.add_query_asset(name=question.name, query=question.query)
+    suite = gx.ExpectationSuite(
+        name=question.name, meta={"title": rule.title, "basis": rule.basis, "owner": rule.owner}
+    )
+    for test in question.tests:
+        suite.add_expectation(
+            get_expectation_impl(test.type)(
+                **test.arguments,
+                severity=FailureSeverity(rule.severity),
+                notes=[rule.title, *([test.reference] if test.reference else []), rule.basis, rule.mend],
+                meta={"rule": rule.id, "reference": test.reference},
+            )
+        )
+    return context.validation_definitions.add(
+        gx.ValidationDefinition(
+            name=question.name, data=asset.add_batch_definition_whole_table("all"), suite=context.suites.add(suite)
+        )
+    )
+
+
+def _counts(cur: cursor, question: Question) -> dict[str, int]:
+    cur.execute(f"SELECT unit, count(*) FROM ({question.query}) q GROUP BY unit")  # noqa: S608 - our own query
+    return dict(cur.fetchall())
+
+
+def _findings(question: Question, result: Any) -> frozenset[Finding]:
+    found: set[Finding] = set()
+    for one in result.results:
+        if one.exception_info and (cause := _cause(one.exception_info)):
+            raise CheckBroken(question.rule.id, question.dataset, cause)
+        reference = one.expectation_config.meta["reference"]
+        failed = _failed_rows(one.result or {})
+        if not one.success and not failed:
+            raise CheckBroken(question.rule.id, question.dataset, "no keys")
+        found |= {Finding(unit, no, reference or ref or "", detail or "") for unit, no, ref, detail in failed}
+    return frozenset(found)
+
+
+def _failed_rows(result: Any) -> list[tuple[Any, ...]]:
+    """The keys of the failed rows: with values excluded they come as one mapping of columns to lists."""
+    return [
+        row
+        for columns in result.get("unexpected_index_list") or []
+        for row in zip(*(columns[k] for k in KEYS), strict=True)
+    ]
+
+
+def _cause(info: Any) -> str:
+    """The class of the error an expectation met, never its text; empty when it met none."""
+    each = [info] if "raised_exception" in info else list(info.values())
+    for one in each:
+        if one.get("raised_exception"):
+            return str(one.get("exception_message") or "").partition(":")[0].partition("(")[0][:40] or "error"
+    return ""

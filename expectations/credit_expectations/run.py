@@ -1,0 +1,115 @@
+"""One quality run: take what is due, check it, settle what was found, stamp exactly the marks that were read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date, datetime
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection
+
+from credit_schemas.catalogue import Catalogue, load_catalogue
+from credit_warehouse.connect import connect
+from credit_warehouse.settings import Settings, load_settings
+
+from . import statements as sql
+from .data_docs import docs_root, keep_last
+from .errors import Busy
+from .questions import build_questions
+from .scope import Scope, datasets_in, open_scope
+from .settle import Answer, settle
+
+log = logging.getLogger(__name__)
+
+# A run takes seconds; one that holds the lock for longer than this hangs, and a person must look.
+LOCK_WAIT = "10min"
+
+
+def run_due(as_of: date | None = None, settings: Settings | None = None) -> dict[str, Any]:
+    """Check every slice that is due; safe to repeat, and quick when nothing is.
+
+    Args:
+        as_of: What counts as today; without it today in the county's time zone.
+        settings: Where the warehouse is; without them those of this process.
+
+    Returns:
+        run_id (None when nothing was due), slices, marks (stamped), checked (result lines), failed (of them),
+        holds_opened, holds_closed, work_items (new).
+
+    Raises:
+        Busy: Another run holds the lock.
+        CheckBroken: An expectation could not be evaluated; nothing was stamped.
+        SuiteError, CountyDataError: The rules or the county folder are wrong; nothing was stamped.
+        psycopg2.Error: The warehouse failed; nothing was stamped.
+    """
+    settings = settings or load_settings()
+    catalogue = load_catalogue()
+    day = as_of or datetime.now(catalogue.county.zone).date()
+    with closing(connect(settings, "quality")) as con:
+        _lock(con)
+        with con, con.cursor() as cur:
+            cur.execute(sql.BURY_DEAD_RUNS)
+        with con.cursor() as cur:
+            scope = open_scope(cur, catalogue, day)
+            if not scope.size:
+                con.rollback()
+                return _summary(None, scope)
+            cur.execute(sql.OPEN_RUN, [day])
+            (run_id,) = cur.fetchone() or (0,)
+        # Committed before the checks: they read through connections of their own.
+        con.commit()
+        with _failing_marked(con, run_id):
+            return _checked(con, run_id, scope, settings, catalogue, day)
+
+
+def _checked(
+    con: connection, run_id: int, scope: Scope, settings: Settings, catalogue: Catalogue, day: date
+) -> dict[str, Any]:
+    from .checker import ask  # not at the top: Great Expectations takes seconds to import
+
+    questions = build_questions(catalogue, datasets_in(scope), day)
+    root = docs_root(settings.home)
+    with con.cursor() as cur:
+        answers: list[Answer] = ask(cur, settings, questions, root / str(run_id))
+    con.rollback()
+    keep_last(root)
+    with con, con.cursor() as cur:
+        tally = settle(cur, run_id, scope, answers)
+        cur.execute(sql.STAMP, [run_id])
+        marks = cur.rowcount
+        cur.execute(sql.REMEMBER_SLICES, [run_id])
+        cur.execute(sql.CLOSE_RUN, [scope.size, marks, tally.failed, run_id])
+    log.info("quality run %d: %d slices, %d marks, %d failures", run_id, scope.size, marks, tally.failed)
+    return {**_summary(run_id, scope), "marks": marks, **tally.__dict__}
+
+
+def _summary(run_id: int | None, scope: Scope) -> dict[str, Any]:
+    zero = dict.fromkeys(("marks", "checked", "failed", "holds_opened", "holds_closed", "work_items"), 0)
+    return {"run_id": run_id, "slices": scope.size, **zero}
+
+
+def _lock(con: connection) -> None:
+    """One run at a time; the lock goes with the connection."""
+    with con.cursor() as cur:
+        cur.execute(sql.LOCK_TIMEOUT, [LOCK_WAIT])
+        try:
+            cur.execute(sql.LOCK)
+        except psycopg2.errors.LockNotAvailable as error:
+            raise Busy from error
+    con.commit()
+
+
+@contextmanager
+def _failing_marked(con: connection, run_id: int) -> Iterator[None]:
+    """Note a run that did not end well. A killed process cannot: the next run notes it."""
+    try:
+        yield
+    except BaseException:
+        if not con.closed:
+            con.rollback()
+            with con, con.cursor() as cur:
+                cur.execute(sql.FAIL_RUN, [run_id])
+        raise
