@@ -1,14 +1,14 @@
 """Test helper: a proxy that stands before the platform stand-in and keeps every request as it came.
 
-It shows what really went over the line and how often; it changes nothing. A connection that the platform cuts is cut
-for the sender too.
+It shows what really went over the line and how often; it changes nothing unless told to. A connection that the
+platform cuts is cut for the sender too.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +34,8 @@ class Recorder:
 
     url: str
     requests: list[Request] = field(default_factory=list)
+    alter: Callable[[bytes], bytes] | None = None
+    """Changes the body of every answer, for a platform that answers wrongly."""
 
     def posts(self) -> list[dict[str, Any]]:
         """The bodies of the batches that were sent, in order."""
@@ -77,9 +79,10 @@ def recording_proxy(upstream: str) -> Iterator[Recorder]:
             for name in ("Content-Type", "Retry-After"):
                 if name in answer.headers:
                     self.send_header(name, answer.headers[name])
-            self.send_header("Content-Length", str(len(answer.content)))
+            content = recorder.alter(answer.content) if recorder.alter else answer.content
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(answer.content)
+            self.wfile.write(content)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -14,14 +14,24 @@ from .session import Session
 # Records looked at in one transaction: some megabytes, and a short time for the marks to be locked.
 CHUNK = 2000
 
-# Checked marks, and unchecked ones of records whose copy must end: an end does not wait for quality. A mark whose
-# record is gone (a restored database that still has to be filled by re-sending) says nothing and is taken.
+# A mark whose record is gone (a restored database that still has to be filled by re-sending) says nothing and is taken.
 MARKS = """
-SELECT m.mark_id, {columns}, {entry} FROM exchange.mark m
+WITH picked AS MATERIALIZED ({picked})
+SELECT m.mark_id, {columns}, {entry} FROM picked m
 LEFT JOIN {table} c ON c.record_no = m.record_no {joins}
 LEFT JOIN exchange.delivery d ON d.destination = {destination} AND d.record_no = m.record_no
-WHERE m.dataset = {dataset} AND m.mark_id > %s AND NOT m.taken @> ARRAY[{destination}]
-  AND (m.checked_run IS NOT NULL OR NOT {wanted})
+ORDER BY m.mark_id
+"""
+CHECKED = """
+SELECT m.mark_id, m.record_no FROM exchange.mark m
+WHERE m.checked_run IS NOT NULL AND m.dataset = {dataset} AND m.mark_id > %s AND NOT m.taken @> ARRAY[{destination}]
+ORDER BY m.mark_id LIMIT {chunk} FOR UPDATE
+"""
+# An end does not wait for quality.
+UNCHECKED_ENDS = """
+SELECT m.mark_id, m.record_no FROM exchange.mark m JOIN {table} c ON c.record_no = m.record_no
+WHERE m.checked_run IS NULL AND m.dataset = {dataset} AND m.mark_id > %s AND NOT m.taken @> ARRAY[{destination}]
+  AND NOT {wanted}
 ORDER BY m.mark_id LIMIT {chunk} FOR UPDATE OF m
 """
 TAKE = "UPDATE exchange.mark SET taken = array_append(taken, %s) WHERE mark_id = ANY(%s)"
@@ -39,7 +49,11 @@ def expand(s: Session) -> int:
     Each destination takes each mark once and in its own time; a mark goes when all enabled ones have taken it, so a
     destination that is down, held or paused loses none. A held slice is taken too: its deliveries wait at the gate.
     """
-    changed = sum(_expand(s, dataset, renderer) for dataset, renderer in s.renderers.items())
+    changed = sum(
+        _expand(s, dataset, renderer, picked)
+        for dataset, renderer in s.renderers.items()
+        for picked in (UNCHECKED_ENDS, CHECKED)
+    )
     with s.con, s.con.cursor() as cur:
         cur.execute(TAKE_OTHERS, [s.destination.id, list(s.renderers), s.destination.id])
         if s.destination.id in s.enabled:
@@ -47,17 +61,18 @@ def expand(s: Session) -> int:
     return changed
 
 
-def _expand(s: Session, dataset: str, renderer: Renderer) -> int:
-    query = sql.SQL(MARKS).format(
-        columns=renderer.columns(s.as_of),
-        entry=sql.SQL(ENTRY_COLUMNS),
-        table=renderer.table,
-        joins=renderer.joins(),
-        wanted=renderer.wanted(s.as_of),
-        destination=sql.Literal(s.destination.id),
-        dataset=sql.Literal(dataset),
-        chunk=sql.Literal(CHUNK),
-    )
+def _expand(s: Session, dataset: str, renderer: Renderer, picked: str) -> int:
+    parts = {
+        "columns": renderer.columns(s.as_of),
+        "entry": sql.SQL(ENTRY_COLUMNS),
+        "table": renderer.table,
+        "joins": renderer.joins(),
+        "wanted": renderer.wanted(s.as_of),
+        "destination": sql.Literal(s.destination.id),
+        "dataset": sql.Literal(dataset),
+        "chunk": sql.Literal(CHUNK),
+    }
+    query = sql.SQL(MARKS).format(picked=sql.SQL(picked).format(**parts), **parts)
     last = changed = 0
     while True:
         with s.con, s.con.cursor() as cur:

@@ -88,8 +88,8 @@ class Interrupted(ForwardStopped):
         super().__init__(
             destination,
             counts,
-            f"向 {destination} 上报中断（{reason}）：已送达 {counts['sent']} 条，"
-            f"还有 {counts['remaining']} 条待报，不会丢失，下次运行接着上报。",
+            f"向 {destination} 上报中断（{reason}）：本次送达 {counts['sent']} 条，待报 {counts['remaining']} 条，"
+            f"已发出但结果待查 {counts['awaiting']} 条；都不会丢失，下次运行先查询，再接着上报。",
         )
 
 

@@ -31,6 +31,7 @@ DUE = sql.SQL(
     " count(*) FILTER (WHERE d.want = 'put' AND NOT {held} AND {unchecked})"
     " FROM exchange.delivery d WHERE d.destination = %s AND d.state = 'due' GROUP BY 1, 2"
 ).format(open=sql.SQL(OPEN), held=sql.SQL(HELD), unchecked=sql.SQL(UNCHECKED))
+AWAITING = "SELECT count(*) FROM exchange.delivery WHERE destination = %s AND state IN ('sent', 'unknown')"
 CANARY = "SELECT rows, coalesce(accepted, 0), coalesce(rejected, 0), state FROM exchange.batch WHERE batch_id = %s"
 # Batches that may wait for verdicts at once. More would only move the queue from our side to theirs, and a flood of
 # rejections would be noticed that much later.
@@ -53,8 +54,9 @@ def forward(destination: str, as_of: date | None = None, settings: Settings | No
 
     Returns:
         Counts of rows: `due` at the start (able to leave), `held`, `unchecked`, `sent`, `settled` (needed no sending),
-        `accepted`, `rejected`, `manual`, `renumbered`, `lost`, `batches`, `remaining`; and `state`: `done`, `paused`,
-        `waiting` (for verdicts: the rest goes in a later run) or `disabled`, with `why` in Chinese.
+        `accepted`, `rejected`, `manual`, `renumbered`, `lost`, `batches`, `remaining` (still able to leave),
+        `awaiting` (out, no verdict yet); and `state`: `done`, `paused`, `waiting` (for verdicts: the rest goes in a
+        later run) or `disabled`, with `why` in Chinese.
 
     Raises:
         NothingMoved: Rows were due and none went out.
@@ -74,9 +76,7 @@ def forward(destination: str, as_of: date | None = None, settings: Settings | No
             counts = _counts(s, before, tally, "interrupted", e.reason)
             if tally.sent + tally.settled == 0 and counts["due"]:
                 raise NothingMoved(destination, counts, e.reason) from None
-            if counts["remaining"] or open_batches(s):
-                raise Interrupted(destination, counts, e.reason) from None
-            return counts
+            raise Interrupted(destination, counts, e.reason) from None
         counts = _counts(s, before, tally, state, why)
         if state == "done" and counts["due"] and tally.sent + tally.settled == 0:
             raise NothingMoved(destination, counts, "应报的记录在数据仓库中已找不到，请让报送单位重发")
@@ -184,6 +184,13 @@ def _due(s: Session) -> Due:
         return {(r[0], r[1]): (r[2], r[3], r[4]) for r in cur.fetchall()}
 
 
+def _awaiting(s: Session) -> int:
+    with s.con, s.con.cursor() as cur:
+        cur.execute(AWAITING, [s.destination.id])
+        row = cur.fetchone()
+    return int(row[0]) if row else 0
+
+
 def _counts(s: Session, before: Due, tally: Tally, state: str, why: str) -> dict[str, Any]:
     due, held, unchecked = (sum(n[i] for n in before.values()) for i in range(3))
     return {
@@ -195,4 +202,5 @@ def _counts(s: Session, before: Due, tally: Tally, state: str, why: str) -> dict
         "unchecked": unchecked,
         **asdict(tally),
         "remaining": sum(n[0] for n in _due(s).values()),
+        "awaiting": _awaiting(s),
     }

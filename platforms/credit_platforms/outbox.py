@@ -20,10 +20,17 @@ from .session import Session
 from .transports.answers import Op, Row
 from .work_items import open_cannot_end
 
+# Chosen first and joined then, so that the index on due_since bounds the work however much is due.
 PICK = """
-SELECT {columns}, {entry} FROM exchange.delivery d JOIN {table} c ON c.record_no = d.record_no {joins}
-WHERE d.destination = {destination} AND d.dataset = {dataset} AND d.state = 'due' AND d.want = {op} AND {gate}
-ORDER BY d.due_since, d.record_no LIMIT {limit}
+WITH picked AS MATERIALIZED (
+    SELECT d.record_no FROM exchange.delivery d
+    WHERE d.destination = {destination} AND d.dataset = {dataset} AND d.state = 'due' AND d.want = {op} AND {gate}
+      AND EXISTS (SELECT 1 FROM {table} c WHERE c.record_no = d.record_no)
+    ORDER BY d.due_since LIMIT {limit}
+)
+SELECT {columns}, {entry} FROM picked
+JOIN exchange.delivery d ON d.destination = {destination} AND d.record_no = picked.record_no
+JOIN {table} c ON c.record_no = picked.record_no {joins}
 """
 REBUILD = """
 SELECT {columns}, {entry} FROM exchange.delivery d JOIN {table} c ON c.record_no = d.record_no {joins}

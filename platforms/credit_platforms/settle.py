@@ -13,7 +13,7 @@ from uuid import UUID
 from . import outbox, pausing, receipts
 from .errors import TransportError
 from .session import Session
-from .verdicts import Tally, apply_verdicts, awaited_rows, close_batch, close_lost
+from .verdicts import Tally, apply_verdicts, awaited_rows, close_batch
 
 OPEN = (
     "SELECT batch_id::text, dataset, canary, state, body_digest,"
@@ -64,7 +64,7 @@ def hand_over(s: Session, batch_id: UUID, dataset: str, body: bytes) -> bool:
     for _ in range(RESENDS):
         answer = s.transport.send(batch_id, body)
         if answer.outcome == "refused":
-            reason = f"{answer.code} {answer.message}".strip()
+            reason = receipts.struck(f"{answer.code} {answer.message}".strip(), ())
             _give_up(s, batch_id, f"整批被拒：{reason}")
             pausing.pause(s, f"整批被拒收（{reason}）；这通常是程序或配置与对方接口不符，请核对后恢复。")
             return False
@@ -102,16 +102,15 @@ def _ask(s: Session, batch: Batch, tally: Tally) -> bool:
     if batch.state != "sent":
         _received(s, batch.batch_id, batch.dataset)
     apply_verdicts(s, batch.batch_id, batch.dataset, answer.verdicts, tally)
-    if answer.done:
-        close_batch(s, batch.batch_id)
-    elif batch.overdue:
-        close_lost(s, batch.batch_id, batch.dataset, tally)
-    return answer.done or batch.overdue
+    if not answer.done and not batch.overdue:
+        return False
+    close_batch(s, batch.batch_id, batch.dataset, tally)
+    return True
 
 
 def _again(s: Session, batch: Batch) -> bool:
     """A batch that never arrived: send the very same once more, or give it up; True when it is out again."""
-    stopped = pausing.paused_why(s) is not None or batch.dataset not in s.renderers
+    stopped = not s.destination.enabled or batch.dataset not in s.renderers or pausing.paused_why(s) is not None
     body = None if stopped else outbox.rebuild(s, batch.batch_id, batch.dataset, batch.body_digest)
     if body is None:
         _give_up(s, batch.batch_id, "对方没有收到；记录已有变化或暂不能上报，改由新的批次发送")

@@ -155,17 +155,11 @@ def apply_verdicts(s: Session, batch_id: UUID, dataset: str, verdicts: Sequence[
     tally.manual += len(manual)
 
 
-def close_batch(s: Session, batch_id: UUID) -> None:
-    """All rows of the batch have their verdict."""
-    with s.con, s.con.cursor() as cur:
-        cur.execute(CLOSE, [None, str(batch_id)])
+def close_batch(s: Session, batch_id: UUID, dataset: str, tally: Tally) -> None:
+    """Close a batch to which no more verdicts will come.
 
-
-def close_lost(s: Session, batch_id: UUID, dataset: str, tally: Tally) -> None:
-    """Settle the rows on which no verdict will come by what the destination holds; then close the batch.
-
-    A row that is not there is due again: under the same number and with the same content, so that the lost one, should
-    it be processed after all, changes nothing.
+    Rows without one are settled by what the destination holds. A row that is not there is due again: under the same
+    number and with the same content, so that the lost one, should it be processed after all, changes nothing.
     """
     waiting = awaited_rows(s, batch_id)
     settled, notes = [], []
@@ -182,15 +176,15 @@ def close_lost(s: Session, batch_id: UUID, dataset: str, tally: Tally) -> None:
     with s.con, s.con.cursor() as cur:
         _write(cur, s, dataset, settled, notes)
         cur.execute(COUNT, [len(notes), 0, str(batch_id)])
-        answer = f"{len(settled)} 行一直没有结果，按对方持有的记录处理：{len(notes)} 行已有，{lost} 行重新待报"
-        cur.execute(CLOSE, [answer, str(batch_id)])
+        answer = f"{len(settled)} 行没有结果，按对方持有的记录处理：{len(notes)} 行已有，{lost} 行重新待报"
+        cur.execute(CLOSE, [answer if settled else None, str(batch_id)])
     tally.accepted += len(notes)
     tally.lost += lost
 
 
 def _accepted(row: Awaited, v: Verdict) -> Settled:
     acked = (row.sent_want, row.sent_digest, row.sent_revision)
-    return Settled(row, row.unless_moved_on("accepted"), acked, None, v.external_no, v.code, v.message)
+    return Settled(row, row.unless_moved_on("accepted"), acked, None, v.external_no, v.code)
 
 
 def _agrees(s: Session, row: Awaited, copy: Copy | None) -> bool:

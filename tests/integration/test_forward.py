@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import subprocess
@@ -354,6 +355,41 @@ def test_lost_rows_stay_open_and_are_settled_by_what_the_destination_holds(road,
     road.deliver()
     assert road.live() == numbers
     assert road.states() == {"accepted": 30}
+
+
+def test_rows_that_a_finished_batch_leaves_out_are_looked_up(road):
+    """A platform that says done and forgets a row must not leave that row waiting for ever."""
+    numbers = road.center.records(new_penalties(3))
+    forgotten = numbers[1].encode()
+
+    def forget(content):
+        answer = json.loads(content)
+        if "rows" not in answer:
+            return content
+        answer["rows"] = [r for r in answer["rows"] if r["record_no"].encode() != forgotten]
+        return json.dumps(answer).encode()
+
+    road.line.alter = forget
+    road.deliver()
+    assert road.states() == {"accepted": 3}
+    assert road.line.gets("/v1/records/") == [f"/v1/records/{numbers[1]}"]
+    assert road.receipts(numbers[1]) == ["forwarded", "accepted"]
+
+
+def test_a_destination_that_quotes_a_personal_value_is_not_quoted_any_further(road):
+    number = road.center.record(person("xzcf"))
+    road.center.revise(number, CF_CFLB="罚站")
+    said = f"{PERSON_NUMBER}（李四）的处罚类别不在字典中"
+    road.line.alter = lambda content: content.replace("不在字典中".encode(), said.encode())
+    road.deliver()
+    ((note, problems, message),) = road.center.all(
+        "SELECT note, problems::text, message FROM exchange.receipt r JOIN exchange.delivery d USING (record_no)"
+        " WHERE status = 'returned'"
+    )
+    for text in (note, problems, message):
+        assert "***" in text
+        assert PERSON_NUMBER not in text
+        assert "李四" not in text
 
 
 def test_a_version_the_destination_holds_already_is_looked_up_and_passed(road):
