@@ -124,6 +124,8 @@ def _as_person(made: dict[str, Any], i: int) -> dict[str, Any]:
         "CF_XDR_ZJHM": resident_number(date(1970 + i % 30, 1 + i % 12, 1 + i % 28), i),
         "EXT_CFCX": "普通程序",
         "EXT_QWXC": "否",
+        "EXT_SM": "否",
+        "EXT_SXCD": "一般",
     }
 
 
@@ -133,7 +135,7 @@ def _plant(market: list[dict[str, Any]], persons: list[dict[str, Any]]) -> None:
     market[2]["CF_JDRQ"] = market[2]["CF_JDRQ"].replace("-", "/")  # mended by normalisation
     market[9]["CF_XDR_SHXYM"] = "913101150607311257"  # a real slip: the check digit should be W
     market[11]["CF_WSH"] = 20260011  # a number where text belongs
-    market[14]["CF_JDRQ"] = market[14]["CF_JDRQ"][:5] + "13-01"  # a month that does not exist
+    market[16]["CF_JDRQ"] = market[16]["CF_JDRQ"][:5] + "13-01"  # a month that does not exist
     market[0]["CF_XDR_SHXYM"] = identifiers.USCC_PLACEHOLDER  # a 个体工商户 without a code: allowed
     persons[0]["EXT_CFCX"] = "简易程序"  # may not be reported by law: never leaves the department
     # Longer than the province takes, though not than the standard allows: the slice is held for the province.

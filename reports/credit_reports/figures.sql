@@ -1,5 +1,5 @@
 -- The figures of one dataset per unit, as DESIGN promise 5 and STANDARDS 9 (rows 19 to 22) define them.
--- {placeholders} are table and column names of the dataset's schema; %(parameters)s are values.
+-- Names in braces are tables and columns of the dataset's schema, named parameters are values.
 WITH
 arrivals AS (  -- reported rows: accepted or rejected; a row that changed nothing is no row (STANDARDS 9, row 2)
     SELECT unit,
