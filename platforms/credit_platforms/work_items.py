@@ -12,10 +12,11 @@ from .rendering import Source
 
 KIND = "delivery"
 OPEN = (
-    "INSERT INTO quality.work_item (kind, unit, dataset, rule_id, record_no, what, mend) VALUES %s"
+    "INSERT INTO quality.work_item (kind, unit, dataset, destination, rule_id, record_no, what, mend)"
+    " VALUES %s"
     " ON CONFLICT DO NOTHING"
 )
-OPEN_TYPES = "(%s, %s, %s, %s, %s::uuid, %s, %s)"
+OPEN_TYPES = "(%s, %s, %s, %s, %s, %s::uuid, %s, %s)"
 CLOSE = (
     "UPDATE quality.work_item SET closed_at = now(), closed_by = %s"
     " WHERE closed_at IS NULL AND rule_id = %s AND record_no = ANY(%s::uuid[])"
@@ -42,7 +43,7 @@ def open_cannot_end(cur: cursor, destination: Destination, dataset: str, sources
     what = f"这条记录已不应公示和共享，但{destination.name}不支持撤回，副本仍在。"
     mend = f"请与{destination.name}联系，人工终止这条记录；对账确认副本不在后，本事项自动关闭。"
     rule = cannot_end_rule(destination.id)
-    _open(cur, [(KIND, s.unit, dataset, rule, s.record_no, what, mend) for s in sources])
+    _open(cur, [(KIND, s.unit, dataset, destination.id, rule, s.record_no, what, mend) for s in sources])
 
 
 def list_extra(cur: cursor, destination: Destination, dataset: str, record_nos: Sequence[str]) -> None:
@@ -50,7 +51,7 @@ def list_extra(cur: cursor, destination: Destination, dataset: str, record_nos: 
     what = f"{destination.name}持有这条记录的副本，数据仓库里却没有这条记录。"
     mend = "如数据库刚从备份恢复，请先让报送单位重发；重发后仍没有的，请核实后与对方联系终止。"
     rule = extra_rule(destination.id)
-    _open(cur, [(KIND, "", dataset, rule, n, what, mend) for n in record_nos])
+    _open(cur, [(KIND, "", dataset, destination.id, rule, n, what, mend) for n in record_nos])
     cur.execute(CLOSE_OTHERS, [PROGRAM, rule, dataset, list(record_nos)])
 
 
