@@ -84,7 +84,7 @@ class Warehouse:
     def all(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows of a query."""
         with self.cursor() as cur:
-            cur.execute(query, list(parameters))
+            cur.execute(query, parameters or None)
             return cur.fetchall() if cur.description else []
 
     def one(self, query: str, *parameters: Any) -> Any:
@@ -126,8 +126,10 @@ class Warehouse:
                 values |= {"authority.code": authority, "source.code": authority, **row.get("values", {})}
                 record_no = str(uuid7())
                 events.append(
-                    (record_no, unit, dataset, "report", 1, topic, 0, offset + i, b"", received, received, "accepted")
-                    + (record_no, 1, values.get("authority.code"), number, decided, None)
+                    (
+                        *(record_no, unit, dataset, "report", 1, topic, 0, offset + i, b"", received, received),
+                        *("accepted", record_no, 1, values.get("authority.code"), number, decided, None),
+                    )
                 )
                 subject = self._subject(cur, unit, values, row.get("subject", "code"), received.date())
                 head = (record_no, 1, "active", unit, None, secrets.token_bytes(32), secrets.token_bytes(32), subject)
@@ -160,9 +162,7 @@ class Warehouse:
             now = datetime.combine(TODAY, time(5))
             event = (str(uuid7()), unit, dataset, "report", 1, topic, 0, offset, b"", now, now, "accepted", record_no)
             self._land(cur, [(*event, revision, None, None, None, None)])
-            sets = sql.SQL(", ").join(
-                sql.SQL("{} = %s").format(sql.Identifier(c)) for c in [*changed, "revision"]
-            )
+            sets = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(c)) for c in [*changed, "revision"])
             cur.execute(
                 sql.SQL("UPDATE core.{} SET {} WHERE record_no = %s").format(sql.Identifier(dataset), sets),
                 [*changed.values(), revision, record_no],
@@ -227,8 +227,8 @@ class Warehouse:
         execute_values(
             cur,
             'INSERT INTO landing.event (ce_id, unit, dataset, act, schema_id, topic_id, partition, "offset", value,'
-            " produced_at, received_at, state, record_no, revision, authority_code, document_no, decision_date, problems)"
-            " VALUES %s",
+            " produced_at, received_at, state, record_no, revision, authority_code, document_no, decision_date,"
+            " problems) VALUES %s",
             events,
             page_size=2000,
         )

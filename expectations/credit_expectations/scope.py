@@ -48,6 +48,8 @@ def open_scope(cur: cursor, catalogue: Catalogue, as_of: date) -> Scope:
     _widen_by_ledger(cur, catalogue)
     cur.execute(sql.FIRST_OF_DAY, [as_of])
     if cur.fetchone() == (True,):
+        # Also what has no record of its own: a unit that sends its ledger and nothing else.
+        cur.execute(sql.SCOPE_KNOWN, [known])
         for name in known:
             cur.execute(sql.scope_all(catalogue.datasets[name].table), [name])
     cur.execute(sql.COUNT_REFUSED)

@@ -61,6 +61,10 @@ SCOPE_HELD_RECORDS = (
 )
 ADD_SLICE = "INSERT INTO quality.scope_slice (dataset, unit) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 FIRST_OF_DAY = "SELECT coalesce(max(as_of) < %s, true) FROM quality.run WHERE state = 'done'"
+SCOPE_KNOWN = (
+    "INSERT INTO quality.scope_slice (dataset, unit) SELECT dataset, unit FROM quality.slice WHERE dataset = ANY(%s)"
+    " ON CONFLICT DO NOTHING"
+)
 COUNT_REFUSED = (
     f"UPDATE quality.scope_slice t SET rejected = e.rejected FROM ({_REFUSED}) e"
     " WHERE t.dataset = e.dataset AND t.unit = e.unit"
