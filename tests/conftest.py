@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kafka.admin import KafkaAdminClient
+
 import servers
 from credit_local.kafka import KafkaServer
 from credit_local.postgres import PostgresServer
-from kafka.admin import KafkaAdminClient
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +43,20 @@ def postgres_server(stack_home: Path) -> PostgresServer:
     return server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def kafka_admin(kafka_server: KafkaServer) -> Iterator[KafkaAdminClient]:
-    """An admin client logged in as super user."""
-    admin = kafka_server.admin()
-    yield admin
-    admin.close()
+    """An admin client logged in as super user. One per test: kafka-python's does not outlive a broker restart."""
+    with contextlib.closing(kafka_server.admin()) as admin:
+        yield admin
 
 
 @pytest.fixture(scope="session")
-def make_county(kafka_server: KafkaServer, kafka_admin: KafkaAdminClient) -> Callable[..., servers.County]:
+def make_county(kafka_server: KafkaServer) -> Callable[..., servers.County]:
     """`make_county(["hb", "gx"], trust_producer_time=False)`: a provisioned county of one's own."""
 
-    def make(units: list[str], **settings: object) -> servers.County:
-        return servers.provision_county(kafka_server, kafka_admin, units, **settings)
+    def make(units: list[str], **settings: Any) -> servers.County:
+        with contextlib.closing(kafka_server.admin()) as admin:
+            return servers.provision_county(kafka_server, admin, units, **settings)
 
     return make
 

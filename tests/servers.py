@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from kafka.admin import KafkaAdminClient
+
 from credit_consumer.topics import provision
 from credit_local import processes
 from credit_local.kafka import KafkaServer
 from credit_local.postgres import PostgresServer
 from credit_schemas import topics as names
-from kafka.admin import KafkaAdminClient
 
 # A wrong password shows only as a timeout; tests wait this long for it, not the usual 30 s.
 SHORT_TIMEOUT_MS = 5000

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from credit_schemas import topics as names
 from kafka.admin import (
     ACL,
     ACLFilter,
@@ -25,6 +24,8 @@ from kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+
+from credit_schemas import topics as names
 
 _DAY_MS = 24 * 60 * 60 * 1000
 # A consumer that stands still over the longest holiday (8 days) and a repair after it loses nothing; what is

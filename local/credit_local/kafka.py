@@ -57,11 +57,13 @@ class KafkaServer:
         self.trust_producer_time = trust_producer_time
         self.heap_mb = heap_mb
         self.folder = self.home / NAME
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         state = read_state(self.folder / "state.json")
         if state is None:
             state = _new_state()
             write_state(self.folder / "state.json", state)
         self._state: dict[str, Any] = state
+        self.ports = {name: int(state[name]) for name in ("client_port", "controller_port")}
         self.bootstrap = f"{LOOPBACK}:{state['client_port']}"
         self.cafile, self._server_pem = ensure_certificates(self.folder)
         self.admin_user = ADMIN
@@ -76,10 +78,14 @@ class KafkaServer:
             PortTakenError: another program listens on our port.
             ServiceStartError: the broker ended or was not ready in time; carries the last log lines.
         """
-        if self.running:
-            return
+        with processes.exclusive(self.home, NAME):
+            if not self.running:
+                self._start()
+
+    def _start(self) -> None:
+        self.stop()  # a broker whose run folder was deleted under it
         jars = ensure_jars()
-        for port in (self._state["client_port"], self._state["controller_port"]):
+        for port in self.ports.values():
             if not is_free(port):
                 raise PortTakenError("Kafka", port)
         config = self.folder / "server.properties"
@@ -137,7 +143,7 @@ class KafkaServer:
         return KafkaAdminClient(**self.client_config())
 
     def _answers(self) -> bool:
-        if not is_listening(self._state["client_port"]):
+        if not is_listening(self.ports["client_port"]):
             return False
         with contextlib.suppress(KafkaError), contextlib.closing(self.admin()) as admin:
             return bool(admin.describe_cluster()["brokers"])

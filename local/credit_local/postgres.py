@@ -2,7 +2,7 @@
 
 Layout of `<home>/postgres/`: `state.json` (port, passwords, where the data are; 0600) and `server/data/`.
 PostgreSQL refuses to run as root; then it runs as `postgres` (or `nobody`), and where that user cannot reach
-the run folder the data lie in a folder of its own in `/var/tmp`, removed by `destroy()`.
+the run folder the data lie in a folder of its own in `/var/lib/credit-exchange`, removed by `destroy()`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import shutil
 import signal
 import string
 import subprocess
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,8 @@ MIN_VERSION = 15  # MERGE, security_invoker views
 # Ready in 1 s; replaying a gigabyte of log after a power cut on a slow disk takes longest.
 _START_TIMEOUT_S = 120.0
 _INIT_TIMEOUT_S = 120
-_FALLBACK_ROOT = Path("/var/tmp")  # noqa: S108 - world-traversable and kept over a reboot; see _outside()
+# Only root needs it and only root may write there, so its names can be known beforehand without harm.
+_OUTSIDE = Path("/var/lib/credit-exchange")
 
 
 class PostgresServer:
@@ -47,6 +47,7 @@ class PostgresServer:
         self.home = Path(home).resolve()
         self.folder = self.home / NAME
         self._state_file = self.folder / "state.json"
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         state = read_state(self._state_file)
         if state is None:
             state = {"port": free_port(), "data": None, "passwords": {SUPERUSER: secrets.token_urlsafe(24)}}
@@ -88,8 +89,12 @@ class PostgresServer:
             PortTakenError: another program listens on our port.
             ServiceStartError: it ended or was not ready in time; carries the last log lines.
         """
-        if self.running:
-            return
+        with processes.exclusive(self.home, NAME):
+            if not self.running:
+                self._start()
+
+    def _start(self) -> None:
+        self.stop()  # a server whose run folder was deleted under it
         binaries = find_binaries()
         if not is_free(self.port):
             raise PortTakenError("PostgreSQL", self.port)
@@ -126,8 +131,10 @@ class PostgresServer:
         self.stop()
         data = self.data
         # The folder is named by a file that people can edit: only one that `_outside` made is removed.
-        if data is not None and data.parent.parent == _FALLBACK_ROOT and data.parent.name.startswith("credit-"):
+        if data is not None and data.parent.parent == _OUTSIDE:
             shutil.rmtree(data.parent, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _OUTSIDE.rmdir()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -208,14 +215,12 @@ class PostgresServer:
         return self._outside(uid, gid)
 
     def _outside(self, uid: int, gid: int) -> Path:
-        digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
-        # What an earlier run folder of this path left behind when it was deleted by hand.
-        for old in _FALLBACK_ROOT.glob(f"credit-{digest}-*"):
-            if not old.is_symlink() and old.stat().st_uid == uid and not _in_use(old / "data"):
-                shutil.rmtree(old, ignore_errors=True)
-        # mkdtemp, not a name that could be known beforehand: in a folder everyone may write, another user
-        # could put a link there and have root give away the link's target.
-        place = Path(tempfile.mkdtemp(prefix=f"credit-{digest}-", dir=_FALLBACK_ROOT))
+        # Not below /var/tmp: what lies there untouched for 30 days is cleaned away (tmpfiles.d), tables included.
+        place = _OUTSIDE / hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
+        _OUTSIDE.mkdir(mode=0o711, exist_ok=True)
+        # The data of an earlier run folder of this path, which was deleted by hand.
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
         os.chown(place, uid, gid)
         return place
 
@@ -302,14 +307,6 @@ def _place_file(path: Path, text: str, uid: int | None, gid: int | None) -> None
         if uid is not None and gid is not None:
             os.fchown(file.fileno(), uid, gid)
         file.write(text)
-
-
-def _in_use(data: Path) -> bool:
-    """Whether a server runs on this data directory."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
-        return Path(f"/proc/{pid}").exists()
-    return False
 
 
 def _environment() -> dict[str, str]:

@@ -7,11 +7,12 @@ kernel gave to a stranger in the meantime is never signalled. Logs go to `<home>
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ _STRAGGLER_GRACE_S = 3.0
 _POLL_S = 0.05
 # A log beyond this is moved aside at the next start; two files bound what a forgotten stack can fill.
 _LOG_MAX_BYTES = 20_000_000
-# Every process inherits this variable, which finds helpers that left the process group and lost their parent.
+# Every process inherits this variable, which finds helpers that left the group and lost their parent, and a
+# stack whose run folder was deleted under it.
 _MARK = "CREDIT_STACK_PROCESS"
 
 # Popen objects of processes this interpreter started: they must be polled, or the dead stay as zombies.
@@ -41,7 +43,6 @@ class Process:
     pid: int
     started: str
     stop_signal: int
-    mark: str
 
     @property
     def alive(self) -> bool:
@@ -70,7 +71,8 @@ def start(
     running = find(home, name)
     if running is not None:
         return running
-    mark = f"{home.resolve()}:{name}"
+    stop(home, name)  # whatever a leader that died has left behind would hold ports and files
+    mark = _mark(home, name)
     log = log_path(home, name)
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > _LOG_MAX_BYTES:
@@ -94,9 +96,19 @@ def start(
     if started is None:
         child.wait()
         raise ServiceStartError(name, f"进程立即退出（退出码 {child.returncode}）", log, log_tail(home, name))
-    process = Process(name, child.pid, started, int(stop_signal), mark)
+    process = Process(name, child.pid, started, int(stop_signal))
     write_state(_record(home, name), asdict(process))
     return process
+
+
+@contextlib.contextmanager
+def exclusive(home: Path, name: str) -> Iterator[None]:
+    """Let one starter of `name` in at a time; a second waits and then finds it running."""
+    lock = home / "run" / f"{name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # ends with the file, hence with this process too
+        yield
 
 
 def find(home: Path, name: str) -> Process | None:
@@ -135,39 +147,45 @@ def wait_ready(home: Path, process: Process, service: str, ready: Callable[[], b
 
 
 def stop(home: Path, name: str, *, grace_s: float = GRACE_S) -> bool:
-    """End a process and everything it started; returns whether anything was running."""
+    """End a process and everything it started; returns whether anything was running.
+
+    Works without a record too (somebody deleted the run folder under a running stack): the mark finds them.
+    """
     record = _record(home, name)
     state = read_state(record)
-    if state is None:
-        return False
-    process = Process(**state)
-    tree = _tree(process)
-    if process.alive:
+    process = Process(**state) if state is not None else None
+    mark = _mark(home, name)
+    family = _family(mark, process)
+    if process is not None and process.alive:
         _signal(process.pid, process.stop_signal)
         _wait_gone({process.pid: process.started}, grace_s)
     # Look again: a leader may have started helpers while it was ending.
-    left = {**tree, **_tree(process)}
-    if not _wait_gone(left, _STRAGGLER_GRACE_S if not process.alive else 0.0):
-        _kill_all(left)
+    left = {**family, **_family(mark, process)}
+    if not _wait_gone(left, 0.0):
+        for pid, started in left.items():
+            if _started(pid) == started:
+                _signal(pid, signal.SIGTERM)
+        if not _wait_gone(left, _STRAGGLER_GRACE_S):
+            _kill_all(left)
     record.unlink(missing_ok=True)
-    return bool(tree)
+    return bool(family)
 
 
 def kill(home: Path, name: str) -> bool:
     """SIGKILL a process and everything it started at once, as a power cut would (for fault tests)."""
     record = _record(home, name)
     state = read_state(record)
-    if state is None:
-        return False
-    tree = _tree(Process(**state))
-    _kill_all(tree)
+    family = _family(_mark(home, name), Process(**state) if state is not None else None)
+    _kill_all(family)
     record.unlink(missing_ok=True)
-    return bool(tree)
+    return bool(family)
 
 
 def stop_all(home: Path, *, grace_s: float = GRACE_S) -> list[str]:
-    """Stop everything recorded below `home`, newest first; returns the names that were running."""
-    return [name for name in reversed(_names(home)) if stop(home, name, grace_s=grace_s)]
+    """Stop everything that runs for `home`, newest first; returns the names that were running."""
+    recorded = list(reversed(_names(home)))
+    names = [*recorded, *sorted(_marked_names(home) - set(recorded))]
+    return [name for name in names if stop(home, name, grace_s=grace_s)]
 
 
 def log_path(home: Path, name: str) -> Path:
@@ -181,6 +199,10 @@ def log_tail(home: Path, name: str, lines: int = 8) -> list[str]:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
         return file.read().decode("utf-8", "replace").splitlines()[-lines:]
     return []
+
+
+def _mark(home: Path, name: str) -> str:
+    return f"{home.resolve()}:{name}"
 
 
 def _record(home: Path, name: str) -> Path:
@@ -219,23 +241,15 @@ def _started(pid: int) -> str | None:
     return f"{_boot()}:{stat[3]}"
 
 
-def _tree(process: Process) -> dict[int, str]:
-    """The living processes that belong to `process`: its group, its descendants, all that carry its mark."""
-    boot, tick = process.started.split(":")
-    if boot != _boot():
-        return {}
-    members = {process.pid} if process.alive else set()
-    stats = {
-        int(entry.name): stat
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None
-    }
-    # The kernel gives no pid that still numbers a group: the group is ours unless a stranger leads it now.
-    leader = stats.get(process.pid)
-    group_is_ours = leader is None or leader[3] == tick
-    for pid, (_, _, group, _) in stats.items():
-        if (group_is_ours and group == process.pid) or _carries(pid, process.mark):
-            members.add(pid)
+def _family(mark: str, leader: Process | None) -> dict[int, str]:
+    """The living processes of a name: pid to start, for the leader's group, all that carry the mark, descendants."""
+    stats = {pid: stat for pid in _pids() if (stat := _stat(pid)) is not None}
+    members = {pid for pid in stats if _mark_of(pid) == mark}
+    if leader is not None and leader.started.startswith(_boot()):
+        # The kernel gives no pid that still numbers a group: the group is ours unless a stranger leads it now.
+        stat = stats.get(leader.pid)
+        if stat is None or leader.started.endswith(f":{stat[3]}"):
+            members |= {pid for pid, (_, _, group, _) in stats.items() if group == leader.pid}
     # PostgreSQL's backends leave the group and overwrite their environment: only parentage finds them.
     grown = True
     while grown:
@@ -246,10 +260,23 @@ def _tree(process: Process) -> dict[int, str]:
     return {pid: started for pid in members if (started := _started(pid)) is not None}
 
 
-def _carries(pid: int, mark: str) -> bool:
+def _marked_names(home: Path) -> set[str]:
+    prefix = _mark(home, "")
+    marks = (_mark_of(pid) for pid in _pids())
+    return {mark.removeprefix(prefix) for mark in marks if mark is not None and mark.startswith(prefix)}
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _mark_of(pid: int) -> str | None:
     with contextlib.suppress(OSError):
-        return f"{_MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return False
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            name, _, value = entry.partition(b"=")
+            if name == _MARK.encode():
+                return os.fsdecode(value)
+    return None
 
 
 def _signal(pid: int, number: int) -> None:
