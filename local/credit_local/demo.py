@@ -74,7 +74,7 @@ def _send(stack: Stack, upload: Upload, say: Say) -> Sent:
     arguments = ["send", str(upload.path), "--dataset", upload.dataset, "--unit", upload.unit, "--json"]
     done = _producer(stack, arguments)
     # 1 says that some rows were refused, which is what the demo is there to show.
-    if done.returncode not in (0, 1):
+    if done.returncode not in (0, 1) or not done.stdout:
         raise LocalError(f"报送 {upload.path.name} 没有成功：{done.stderr.strip() or done.stdout[-500:]}")
     sent = Sent(upload)
     for line in done.stdout.splitlines():

@@ -1,0 +1,5 @@
+"""`python -m credit_producer` is the command `credit-producer`."""
+
+from .cli import main
+
+main()
