@@ -158,7 +158,8 @@ def apply(
         if event.verdict != "not_reportable":
             settled.append((event, outcome))
     _write_landing(cur, settled)
-    _count_not_reportable(cur, [e for e in ours if e.verdict == "not_reportable"])
+    # Once per id: its repetition within the batch is a duplicate, and quality reckons with both counts.
+    _count_not_reportable(cur, {e.ce_id: e for e in ours if e.verdict == "not_reportable"}.values())
     _write_core(cur, books, datasets)
     _write_marks(cur, books)
     _write_receipts(cur, receipts)
