@@ -35,6 +35,8 @@ MIN_VERSION = 15  # MERGE, security_invoker views
 # Ready in 1 s; replaying a gigabyte of log after a power cut on a slow disk takes longest.
 _START_TIMEOUT_S = 120.0
 _INIT_TIMEOUT_S = 120
+# Debian's and the PostgreSQL project's packages keep the server off PATH.
+_PACKAGED = ((Path("/usr/lib/postgresql"), "*/bin"), (Path("/usr"), "pgsql-*/bin"))
 # Only root needs it and only root may write there, so its names can be known beforehand without harm.
 _OUTSIDE = Path("/var/lib/credit-exchange")
 
@@ -238,7 +240,7 @@ def find_binaries() -> Path:
         ProgramMissingError: none on PATH, nor where Debian and the PostgreSQL project's packages put them.
     """
     folders = [Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
-    folders += [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
+    folders += [folder for root, pattern in _PACKAGED for folder in root.glob(pattern)]
     versions = {}
     for folder in folders:
         if (folder / "postgres").is_file() and (folder / "initdb").is_file():
