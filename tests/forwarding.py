@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +18,19 @@ from credit_platforms.forward import collect, forward
 from credit_platforms.reconcile import reconcile
 from recording_proxy import Recorder, recording_proxy
 from sandbox_client import Running, SandboxClient, running_sandbox
+
+KILLED = """
+import os, signal, sys
+from credit_platforms.transports.http import HttpTransport
+real = HttpTransport.send
+def send(self, batch_id, body):
+    if sys.argv[1] == "after":
+        assert real(self, batch_id, body).outcome == "received"
+    os.kill(os.getpid(), signal.SIGKILL)
+HttpTransport.send = send
+from credit_platforms.forward import forward
+forward(sys.argv[2])
+"""
 
 
 @dataclass
@@ -42,6 +57,14 @@ class Road:
         counts = self.forward(as_of)
         self.collect()
         return counts
+
+    def kill_forward(self, when: str) -> int:
+        """Forward in a process killed -9 right `before` or right `after` its first batch is sent; its return code.
+
+        Where it has no batch to send it ends by itself.
+        """
+        command = [sys.executable, "-c", KILLED, when, self.destination]
+        return subprocess.run(command, env=self.center.environment(), timeout=60, capture_output=True).returncode
 
     def copy(self, number: str) -> dict[str, Any]:
         """What the platform holds of a record."""

@@ -14,7 +14,7 @@ from psycopg2.extras import execute_values
 
 from .rendering import Source, Want
 
-# A row that comes back with a version conflict this often is no longer a matter of numbering.
+# A content that comes back with a version conflict this often is no longer a matter of numbering.
 MAX_ATTEMPTS = 8
 IN_FLIGHT = ("sent", "unknown")
 

@@ -33,15 +33,15 @@ UPDATE exchange.delivery d SET state = v.state, sent_want = v.sent_want, sent_di
     acked_digest = coalesce(v.acked_digest, d.acked_digest),
     acked_revision = coalesce(v.acked_revision, d.acked_revision),
     acked_at = CASE WHEN v.acked_want IS NULL THEN d.acked_at ELSE now() END,
-    external_no = coalesce(v.external_no, d.external_no), code = v.code, message = v.message,
+    external_no = coalesce(v.external_no, d.external_no), code = v.code, message = v.message, attempts = v.attempts,
     due_since = CASE WHEN v.state = 'due' THEN now() ELSE d.due_since END, updated_at = now()
 FROM (VALUES %s) AS v (destination, record_no, state, sent_want, sent_digest, sent_revision, acked_want, acked_digest,
-    acked_revision, external_no, code, message)
+    acked_revision, external_no, code, message, attempts)
 WHERE d.destination = v.destination AND d.record_no = v.record_no
 """
 WRITE_TYPES = (
     "(%s, %s::uuid, %s, %s::text, %s::bytea, %s::integer, %s::text, %s::bytea, %s::integer,"
-    " %s::text, %s::text, %s::text)"
+    " %s::text, %s::text, %s::text, %s::integer)"
 )
 COUNT = (
     "UPDATE exchange.batch SET accepted = coalesce(accepted, 0) + %s, rejected = coalesce(rejected, 0) + %s"
@@ -99,6 +99,8 @@ class Settled(NamedTuple):
     external_no: str | None = None
     code: str | None = None
     message: str | None = None
+    agreed: bool = False
+    """The destination took what was sent: whatever is sent next starts counting its attempts anew."""
 
 
 def awaited_rows(s: Session, batch_id: UUID) -> dict[str, Awaited]:
@@ -184,7 +186,7 @@ def close_batch(s: Session, batch_id: UUID, dataset: str, tally: Tally) -> None:
 
 def _accepted(row: Awaited, v: Verdict) -> Settled:
     acked = (row.sent_want, row.sent_digest, row.sent_revision)
-    return Settled(row, row.unless_moved_on("accepted"), acked, None, v.external_no, v.code)
+    return Settled(row, row.unless_moved_on("accepted"), acked, None, v.external_no, v.code, agreed=True)
 
 
 def _agrees(s: Session, row: Awaited, copy: Copy | None) -> bool:
@@ -205,9 +207,8 @@ def _as_held(s: Session, row: Awaited, copy: Copy | None, state: str) -> Settled
     )
     number = max(copy.revision, row.sent_revision)
     if state == "accepted":
-        return Settled(
-            row, row.unless_moved_on(state), acked, (row.sent_want, row.sent_digest, number), copy.external_no
-        )
+        sent = (row.sent_want, row.sent_digest, number)
+        return Settled(row, row.unless_moved_on(state), acked, sent, copy.external_no, agreed=True)
     return Settled(row, "due", acked, (None, None, number), copy.external_no)
 
 
@@ -216,7 +217,10 @@ def _write(cur: cursor, s: Session, dataset: str, settled: Iterable[Settled], no
     for x in settled:
         sent = x.sent or (x.row.sent_want, x.row.sent_digest, x.row.sent_revision)
         acked = x.acked or (None, None, None)
-        rows.append((s.destination.id, x.row.record_no, x.state, *sent, *acked, x.external_no, x.code, x.message))
+        attempts = 0 if x.agreed else x.row.attempts
+        rows.append(
+            (s.destination.id, x.row.record_no, x.state, *sent, *acked, x.external_no, x.code, x.message, attempts)
+        )
     if rows:
         execute_values(cur, WRITE, rows, template=WRITE_TYPES, page_size=len(rows))
     receipts.write(cur, s.destination, dataset, notes)

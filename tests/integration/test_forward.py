@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import subprocess
-import sys
 import time
 import traceback
 
@@ -216,29 +214,21 @@ def test_a_batch_that_never_arrived_goes_out_again_under_the_same_id_with_the_sa
     assert all(road.receipts(n) == ["forwarded", "accepted"] for n in numbers)
 
 
-KILLED = """
-import os, signal, sys
-from credit_platforms.transports.http import HttpTransport
-real = HttpTransport.send
-def send(self, batch_id, body):
-    if sys.argv[1] == "after":
-        assert real(self, batch_id, body).outcome == "received"
-    os.kill(os.getpid(), signal.SIGKILL)
-HttpTransport.send = send
-from credit_platforms.forward import forward
-forward("province")
-"""
-
-
-def killed_forward(road, when):
-    """A forward process of its own, killed -9 right before or right after its first batch is sent."""
-    done = subprocess.run([sys.executable, "-c", KILLED, when], env=road.center.environment(), timeout=60)
-    assert done.returncode == -signal.SIGKILL
+def test_a_platform_that_lost_what_it_acknowledged_gets_the_same_bytes_once_more(road, tmp_path, monkeypatch):
+    number = road.center.record(penalty())
+    road.ops.switch(slow_ms=60000)
+    road.forward()
+    with running_sandbox(tmp_path) as restored:
+        road.center.use_destination(monkeypatch, "province", restored.url, road.client.client)
+        road.collect()
+        assert restored.client(road.client.client).get(f"/v1/records/{number}").json()["state"] == "live"
+    assert road.receipts(number) == ["forwarded", "accepted"]
+    assert road.center.one("SELECT count(*) FROM exchange.batch") == 1
 
 
 def test_killed_between_commit_and_send_the_next_run_asks_first_and_sends_once(road):
     numbers = set(road.center.records(new_penalties(3)))
-    killed_forward(road, "before")
+    assert road.kill_forward("before") == -signal.SIGKILL
     assert road.line.posts() == []
     prepared = road.center.one("SELECT batch_id::text FROM exchange.batch WHERE state = 'prepared'")
     road.deliver()
@@ -249,7 +239,7 @@ def test_killed_between_commit_and_send_the_next_run_asks_first_and_sends_once(r
 
 def test_killed_after_send_the_next_run_asks_and_does_not_send(road):
     numbers = set(road.center.records(new_penalties(3)))
-    killed_forward(road, "after")
+    assert road.kill_forward("after") == -signal.SIGKILL
     assert road.center.one("SELECT state FROM exchange.batch") == "prepared"
     road.deliver()
     assert len(road.line.posts()) == 1
@@ -259,7 +249,7 @@ def test_killed_after_send_the_next_run_asks_and_does_not_send(road):
 
 def test_a_prepared_batch_whose_record_changed_or_was_held_is_given_up_not_sent(road):
     changed, held = road.center.record(penalty()), road.center.record(penalty(), unit="culture")
-    killed_forward(road, "before")
+    assert road.kill_forward("before") == -signal.SIGKILL
     road.center.revise(changed, CF_NR="罚款7元")
     road.center.hold(unit="culture")
     road.deliver()
