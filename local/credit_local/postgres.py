@@ -243,7 +243,8 @@ def find_binaries() -> Path:
     folders += [folder for root, pattern in _PACKAGED for folder in root.glob(pattern)]
     versions = {}
     for folder in folders:
-        if (folder / "postgres").is_file() and (folder / "initdb").is_file():
+        # shutil.which, not a look into the folder: PATH may name folders that this user may not enter.
+        if shutil.which("postgres", path=str(folder)) and shutil.which("initdb", path=str(folder)):
             shown = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True)
             match = re.search(r"(\d+)", shown.stdout)
             if match and int(match[1]) >= MIN_VERSION:
