@@ -68,9 +68,12 @@ def ask(cur: cursor, settings: Settings, questions: Sequence[Question], docs: Pa
     config = DataContextConfig(store_backend_defaults=stores, progress_bars=ProgressBarsConfig(globally=False))
     context = gx.get_context(mode="ephemeral", project_config=config)
     warehouse = context.data_sources.add_postgres("warehouse", connection_string=_url(settings), create_temp_table=True)
-    validations = [_validation(context, warehouse, q) for q in questions]
-    run = RunIdentifier(run_name="quality")
-    results = [_validate(v, q, run) for v, q in zip(validations, questions, strict=True)]
+    try:
+        validations = [_validation(context, warehouse, q) for q in questions]
+        run = RunIdentifier(run_name="quality")
+        results = [_validate(v, q, run) for v, q in zip(validations, questions, strict=True)]
+    finally:
+        warehouse.get_engine().dispose()
     if docs:
         build_docs(context, docs)
     return [Answer(q, _counts(cur, q), _findings(q, r)) for q, r in zip(questions, results, strict=True)]

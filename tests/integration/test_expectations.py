@@ -379,6 +379,35 @@ def test_closing_a_work_item_does_not_open_the_gate(world, console):
     assert gate.is_held(console, "market", "penalty", "province")
 
 
+def command(world, home, *arguments):
+    code = f"import sys; sys.argv = ['credit', *{arguments!r}]; from credit_local.cli import main; main()"
+    process = started(world, code, home)
+    output, _ = process.communicate(timeout=120)
+    return process.returncode, output
+
+
+def test_the_command_shows_holds_and_lets_a_named_person_release_them(world, console, tmp_path):
+    too_long_for_the_province(world)
+    run(world)
+    ((hold, item),) = world.all("SELECT hold_id, work_item_id FROM quality.open_work_item")
+    status, output = command(world, tmp_path, "quality", "holds")
+    assert status == 0, output
+    assert "上报内容符合目的地的要求：1 项未通过（去向：河南省公共信用信息平台）" in output
+    status, output = command(world, tmp_path, "quality", "items")
+    assert "违法事实最长 2000 字" in output
+    assert command(world, tmp_path, "quality", "release", str(hold), "--by", " ", "--reason", "急")[0] != 0
+    status, output = command(world, tmp_path, "quality", "release", str(hold), "--by", "王主任", "--reason", "已商定")
+    assert (status, output.strip()) == (0, f"已放行第 {hold} 号，下一次上报时发出。")
+    assert not gate.is_held(console, "market", "penalty", "province")
+    status, output = command(world, tmp_path, "quality", "release", str(hold), "--by", "王主任", "--reason", "已商定")
+    assert status != 0
+    assert f"没有第 {hold} 号暂停" in output
+    assert "Traceback" not in output
+    status, output = command(world, tmp_path, "quality", "close", str(item), "--by", "李工", "--reason", "已电话通知")
+    assert status == 0, output
+    assert world.items("outgoing_terms") == []
+
+
 # --- what is due, and what is stamped ----------------------------------------------------------------------------
 
 
@@ -500,6 +529,13 @@ def test_a_check_that_cannot_be_made_fails_the_run_and_stamps_nothing(world):
     assert world.unchecked() == 1
     assert world.one("SELECT state FROM quality.run") == "failed"
     assert run(world)["marks"] == 1
+
+
+def test_a_run_leaves_no_connection_behind(world):
+    world.report()
+    run(world)
+    left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'credit_quality'"
+    wait_until(lambda: world.one(left) == 0, "connections of the run are still open")
 
 
 def test_two_runs_at_once_do_the_work_once(world):

@@ -1,4 +1,4 @@
-"""`credit quality run|holds|release|items`: what one row cannot show, and who lets a held slice go."""
+"""`credit quality run|holds|release|items|close`: what one row cannot show, and who lets a held slice go."""
 
 from __future__ import annotations
 
@@ -62,6 +62,17 @@ def release(hold_id: int, who: str, reason: str) -> None:
     with database("quality") as con:
         gate.release(con, hold_id, who, reason)
     click.echo(f"已放行第 {hold_id} 号，下一次上报时发出。")
+
+
+@quality.command()
+@click.argument("work_item_id", type=int)
+@click.option("--by", "who", required=True, help="办理人的姓名。")
+@click.option("--reason", required=True, help="办结的理由。")
+def close(work_item_id: int, who: str, reason: str) -> None:
+    """办结一张工单；同一问题不再重复开单。暂停的切片不会因此放行。"""
+    with database("quality") as con:
+        gate.close_work_item(con, work_item_id, who, reason)
+    click.echo(f"已办结第 {work_item_id} 号工单。")
 
 
 @quality.command()
