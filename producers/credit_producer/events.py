@@ -105,8 +105,12 @@ class EventMaker:
         target: Target | None = None,
         reason: str | None = None,
         place: Place = NOWHERE,
+        replaces: str | None = None,
     ) -> SpoolEvent:
-        """The event of an accepted row (`report` or `correct`)."""
+        """The event of an accepted row (`report` or `correct`).
+
+        `replaces` is the event of an earlier row of the same file about the same record.
+        """
         values = checked.values
         sealed = {
             c: self._seal(dataset, c, v) if dataset.by_column[c].sealed else v
@@ -128,6 +132,7 @@ class EventMaker:
             value=self._catalogue.codec.encode(dataset.schema_id, event_value(dataset, sealed, system)),
             digest=digest,
             place=place,
+            replaces=replaces,
         )
 
     def refusal(
@@ -167,16 +172,27 @@ class EventMaker:
         )
 
     def _event(
-        self, dataset: str, act: str, moment: datetime, *, key: bytes, value: bytes, digest: bytes, place: Place
+        self,
+        dataset: str,
+        act: str,
+        moment: datetime,
+        *,
+        key: bytes,
+        value: bytes,
+        digest: bytes,
+        place: Place,
+        replaces: str | None = None,
     ) -> SpoolEvent:
         time_ms = round(moment.timestamp() * 1000)
         ce_id = uuid7(time_ms)
+        earlier = UUID(replaces) if replaces else None
+        envelope = Envelope(ce_id, self._county, self._unit, dataset, act, moment.astimezone(UTC), earlier)
         return SpoolEvent(
             ce_id=str(ce_id),
             topic=intake_topic(self._county, self._unit),
             key=key,
             value=value,
-            headers=write_headers(Envelope(ce_id, self._county, self._unit, dataset, act, moment.astimezone(UTC))),
+            headers=write_headers(envelope),
             time_ms=time_ms,
             dataset=dataset,
             act=act,

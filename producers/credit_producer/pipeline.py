@@ -60,6 +60,8 @@ class Outcome:
     normalised: dict[str, str]
     checked: Checked = field(repr=False)
     cells: Mapping[str, Any] = field(repr=False)
+    # The data row that said something else of the same record; this one counts.
+    replaces: int | None = None
 
     @property
     def not_reportable(self) -> bool:
@@ -128,8 +130,9 @@ class CheckedFile:
             checked = Checked("reject", problems, [], {}, {})
             return Outcome(str(self.path), row.row, row.line, "reject", told, [], {}, checked, cells)
         checked = check_row(self.dataset, cells, self._context)
+        replaces = None
         if checked.verdict != "reject":
-            repeated = self._repeats.look(checked.values, row)
+            repeated, replaces = self._repeats.look(checked.values, row)
             if repeated:
                 problems = [*checked.problems, repeated]
                 checked = checked._replace(problems=problems, verdict=verdict_of(problems))
@@ -143,6 +146,7 @@ class CheckedFile:
             normalised=shown(self.dataset, checked),
             checked=checked,
             cells=cells,
+            replaces=replaces,
         )
 
 
@@ -183,18 +187,22 @@ class _Repeats:
         self._seen: dict[bytes, tuple[int, int, bytes]] = {}
         self._column = dataset.column("document.no") or dataset.fields[0].column
 
-    def look(self, values: dict[str, Any], row: SourceRow) -> Problem | None:
-        """A warning when an earlier accepted row has the same natural key; this row is then the one that counts."""
+    def look(self, values: dict[str, Any], row: SourceRow) -> tuple[Problem | None, int | None]:
+        """A warning when an earlier accepted row has the same natural key, and its number if its content differs.
+
+        This row is then the one that counts.
+        """
         key = bytes.fromhex(producer_key(self._salt, self._dataset, values, self._unit, None).decode())
         content = content_digest(self._salt, self._dataset, values)[:16]
         earlier = self._seen.get(key)
         self._seen[key] = (row.row, row.line, content)
         if earlier is None:
-            return None
+            return None, None
         number, line, before = earlier
         both = f"第 {number} 条（第 {line} 行）和第 {row.row} 条（第 {row.line} 行）是同一条记录"
         end = "内容相同，只算一条" if before == content else "内容不同，以后面这条为准"
-        return Problem(self._column, REPEATED, "warn", f"{both}，{end}；请核对是否重复填写。")
+        warning = Problem(self._column, REPEATED, "warn", f"{both}，{end}；请核对是否重复填写。")
+        return warning, None if before == content else number
 
 
 def _address(row: SourceRow, column: str) -> str:

@@ -85,6 +85,8 @@ class CreditProducer:
         self.settings = settings or read_settings(config or unit_config_path(unit_code(self.catalogue, unit)))
         self._as_of = as_of
         self._lock = threading.RLock()
+        # (file, row) to the event made of it in this session: a later row of the file may be about the same record.
+        self._made: dict[tuple[str, int], str] = {}
 
     def __enter__(self) -> CreditProducer:
         return self.open()
@@ -177,9 +179,15 @@ class CreditProducer:
         Returns the `ce_id` of each row; None for one that by law must not be reported.
         """
         moment = self._now()
-        events = [
-            self._event(dataset, o.checked, o.cells, moment, place=Place(o.file, o.row, o.line)) for o in outcomes
-        ]
+        events = []
+        for o in outcomes:
+            earlier = self._made.get((o.file, o.replaces)) if o.replaces else None
+            event = self._event(
+                dataset, o.checked, o.cells, moment, place=Place(o.file, o.row, o.line), replaces=earlier
+            )
+            events.append(event)
+            if event is not None:
+                self._made[o.file, o.row] = event.ce_id
         kept = iter(self.spool.add(e for e in events if e is not None))
         return [None if e is None else next(kept) for e in events]
 
@@ -219,6 +227,7 @@ class CreditProducer:
         target: Target | None = None,
         reason: str | None = None,
         place: Place = NOWHERE,
+        replaces: str | None = None,
     ) -> SpoolEvent | None:
         if not_reportable(checked):
             return None
@@ -233,6 +242,7 @@ class CreditProducer:
             target=target,
             reason=reason,
             place=place,
+            replaces=replaces,
         )
 
     def _now(self) -> datetime:

@@ -30,7 +30,11 @@ class EnvelopeError(Exception):
 
 
 class Envelope(NamedTuple):
-    """What the headers of an event say."""
+    """What the headers of an event say.
+
+    `replaces` (header `ce_replaces`) is the id of an event of an earlier row of the same file about the same record:
+    the later row wins. It tells the center that sending the file again is no correction back and forth.
+    """
 
     id: UUID
     county: str
@@ -38,6 +42,7 @@ class Envelope(NamedTuple):
     dataset: str
     act: str
     time: datetime
+    replaces: UUID | None = None
 
 
 def write_headers(e: Envelope) -> Headers:
@@ -52,6 +57,7 @@ def write_headers(e: Envelope) -> Headers:
             e.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode(),
         ),
         ("content-type", CONTENT_TYPE.encode()),
+        *([("ce_replaces", str(e.replaces).encode())] if e.replaces else []),
     ]
 
 
@@ -83,4 +89,14 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Envelope
         time = datetime.fromisoformat(text["ce_time"])
     except ValueError:
         raise EnvelopeError("header ce_time is no RFC 3339 time") from None
-    return Envelope(ident, source[1], source[2], kind[1], kind[2], time if time.tzinfo else time.replace(tzinfo=UTC))
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return Envelope(ident, source[1], source[2], kind[1], kind[2], time, _replaces(found.get("ce_replaces")))
+
+
+def _replaces(raw: bytes | None) -> UUID | None:
+    if raw is None:
+        return None
+    try:
+        return UUID(raw.decode("ascii"))
+    except ValueError:
+        raise EnvelopeError("header ce_replaces is no UUID") from None

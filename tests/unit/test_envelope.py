@@ -44,6 +44,13 @@ def test_headers_are_those_of_the_cloudevents_kafka_binding() -> None:
     }
 
 
+def test_an_event_may_say_which_row_of_its_file_it_replaces() -> None:
+    later = SENT._replace(replaces=uuid7())
+    assert read_headers(write_headers(later)) == later
+    with pytest.raises(EnvelopeError, match="ce_replaces"):
+        read_headers([*write_headers(SENT), ("ce_replaces", "李四".encode())])
+
+
 def test_headers_of_others_are_ignored() -> None:
     assert read_headers([("traceparent", b"00-1"), ("empty", None), *write_headers(SENT)]) == SENT
 
