@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from .dataset import ContractError
 
-# A unit cell may by mistake hold a person's ID number; errors must never quote one.
-_ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\d{6})\d{8}(?:\d|\d{3}[\dXx])(?![0-9A-Za-z])")
+# A unit cell may by mistake hold a person's ID number; errors must never quote one. Regions do not begin with 0, so the
+# placeholder 00000000000000000X stays readable.
+_ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])([1-9]\d{5})\d{8}(?:\d|\d{3}[\dXx])(?![0-9A-Za-z])")
 
 
 def without_numbers(text: str) -> str:
