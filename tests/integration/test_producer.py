@@ -373,7 +373,7 @@ def test_receipts_name_file_row_status_and_reason(county, answered, tmp_path):
     assert result.exit_code == 0, result.output
     assert "已入库 1" in result.output
     assert "省已接收 1" in result.output
-    assert f"已拒收 {tmp_path / '处罚.csv'} 第 3 行：没有入库；文号与他人重复。" in result.output
+    assert f"已拒收 {tmp_path / '处罚.csv'} 第 3 行：没有入库 文号与他人重复。" in result.output
     assert "1 条消息不是回执" in result.output
     counts = json.loads(run("status", "--json").stdout)["events"]
     assert [(c["state"], c["receipt"], c["count"]) for c in counts] == [
