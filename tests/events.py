@@ -104,14 +104,15 @@ class World:
             headers=write_headers(envelope),
         )
 
-    def publish(self, events: Iterable[Event]) -> None:
-        """Write each event to its unit's topic, as that unit, and wait for the broker."""
+    def publish(self, events: Iterable[Event], *, portal: bool = False) -> None:
+        """Write each event to its unit's topic, as that unit (or as the portal), and wait for the broker."""
         futures = []
         for e in events:
-            producer = self._producers.get(e.unit)
+            principal = "portal" if portal else f"unit.{e.unit}"
+            producer = self._producers.get(principal)
             if producer is None:
-                producer = self._producers[e.unit] = KafkaProducer(
-                    **self.county.client(f"unit.{e.unit}"), acks="all", linger_ms=20
+                producer = self._producers[principal] = KafkaProducer(
+                    **self.county.client(principal), acks="all", linger_ms=20
                 )
             topic = self.county.intake(e.unit)
             futures.append(producer.send(topic, key=e.key, value=e.value, headers=e.headers))

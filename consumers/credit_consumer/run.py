@@ -47,6 +47,8 @@ BATCH_EVENTS = 5000
 POLL_MS = 200
 # One fetch holds at most this much, however large the messages are: it bounds the memory. Some 10,000 events.
 FETCH_BYTES = 8 << 20
+# One partition may fill a whole batch, so that a single unit's backlog does not go in small steps.
+PARTITION_FETCH_BYTES = 4 << 20
 # A unit that was just provisioned is read within this time.
 METADATA_AGE_MS = 5000
 # Back-off after the environment failed: quick at first, because most restarts take seconds.
@@ -102,6 +104,7 @@ class Consumer:
                 "metadata_max_age_ms": METADATA_AGE_MS,
                 "max_poll_records": BATCH_EVENTS,
                 "fetch_max_bytes": FETCH_BYTES,
+                "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
                 **client,
                 **self._overrides,
             }

@@ -61,7 +61,7 @@ def test_a_topic_created_again_under_a_running_consumer_is_noticed(world, kafka_
         world.publish(events(world, "market", 0, 5))
         wait_until(lambda: loaded(world, "market") == 5, "the old topic is read")
         recreate(world, kafka_admin, "market")
-        world._producers.pop("market").close()
+        world._producers.pop("unit.market").close()
         world.publish(events(world, "market", 5, 8))
         wait_until(lambda: loaded(world, "market") == 13, "the new topic is read from its start", 60)
         world.publish(events(world, "edu", 0, 2))
