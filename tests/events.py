@@ -84,6 +84,7 @@ class World:
         said_unit: str | None = None,
         county: str | None = None,
         sealed_for: str | None = None,
+        replaces: UUID | None = None,
     ) -> Event:
         """The event of a row as the SDK makes it; `said_unit`, `county` and `sealed_for` let it lie."""
         about = self.dataset(dataset)
@@ -93,7 +94,7 @@ class World:
             c: self.sealer.seal(v, f"{context}/{c}") if about.by_column[c].sealed else v for c, v in values.items()
         }
         ce_id = ce_id or uuid7()
-        envelope = Envelope(ce_id, county or self.county.code, said_unit or unit, dataset, act, datetime.now(UTC))
+        envelope = Envelope(ce_id, county or self.county.code, said_unit or unit, dataset, act, datetime.now(UTC), replaces)
         return Event(
             ce_id=ce_id,
             unit=unit,

@@ -40,7 +40,21 @@ def _open_book(cur: cursor, dataset: Dataset, events: Sequence[Ready]) -> Book:
     numbers = (targets | set(book.former.values())) - book.by_no.keys()
     if numbers:
         _fetch(cur, book, sql.records_by_no(dataset), [",".join(map(str, numbers))])
+    _fetch_replaced(cur, book, events)
     return book
+
+
+def _fetch_replaced(cur: cursor, book: Book, events: Sequence[Ready]) -> None:
+    """Only for records that an event would change: whether it says what its own file once took back."""
+    changed = {
+        found.record_no
+        for e in events
+        if e.content and (found := book.by_natural_key(e.content.natural_key))
+        if found.content_digest != e.content_digest
+    }
+    if changed:
+        cur.execute(sql.REPLACED, [",".join(map(str, changed))])
+        book.replaced.update((UUID(no), bytes(before), bytes(after)) for no, before, after in cur.fetchall())
 
 
 def _natural_keys(contents: Iterable[Content]) -> set[bytes]:

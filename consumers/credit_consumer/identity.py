@@ -48,13 +48,18 @@ class Record:
 
 @dataclass
 class Book:
-    """The records of one dataset that a batch may touch, found by each of their keys."""
+    """The records of one dataset that a batch may touch, found by each of their keys.
+
+    `replaced` holds (record, content, content that replaced it within one file): sending such a file again is no
+    correction back and forth (STANDARDS 9, row 2).
+    """
 
     by_no: dict[UUID, Record] = field(default_factory=dict)
     by_key: dict[bytes, Record] = field(default_factory=dict)
     by_source: dict[tuple[str, str], Record] = field(default_factory=dict)
     former: dict[bytes, UUID] = field(default_factory=dict)
     new_former: dict[bytes, UUID] = field(default_factory=dict)
+    replaced: set[tuple[UUID, bytes, bytes]] = field(default_factory=set)
 
     def add(self, record: Record) -> None:
         """Enter a record under its keys."""
@@ -108,6 +113,12 @@ def settle(event: Ready, book: Book, *, replayed: bool = False) -> Outcome:
         book.by_source[found.unit, content.source_key] = found
     if found.content_digest == event.content_digest:
         return Outcome("unchanged", found.record_no, found.revision, event.problems, "内容与已入库的一致，没有变化。")
+    envelope = event.event.envelope
+    if envelope.act == "report" and (found.record_no, event.content_digest, found.content_digest) in book.replaced:
+        note = "同一个文件里后面的一行取代了这一行，并且已经入库，没有变化。"
+        return Outcome("unchanged", found.record_no, found.revision, event.problems, note)
+    if envelope.replaces and event.content_digest:
+        book.replaced.add((found.record_no, found.content_digest, event.content_digest))
     _revise(event, content, found, book)
     note = f"按更正处理，现为第 {found.revision} 版。"
     return Outcome("accepted", found.record_no, found.revision, event.problems, note)

@@ -143,6 +143,7 @@ def apply(
     settled: list[tuple[Ready, Outcome]] = []
     receipts: list[tuple[Ready, str, Outcome]] = []
     seen: dict[UUID, Outcome] = {}
+    refused = _refused_before(cur, ours)
     for event in events:
         first = known.get(event.ce_id)
         if first is not None and first.unit != event.unit:
@@ -153,8 +154,15 @@ def apply(
             receipts.append((event, "duplicate", outcome._replace(note=note)))
             continue
         outcome = settle(event, books.get(event.dataset, _NO_BOOK), replayed=replayed)
+        status = _STATUS.get(outcome.state, outcome.state)
+        if outcome.state == "rejected" and event.content_digest:
+            refusal = (event.unit, event.dataset, event.content_digest)
+            if refusal in refused:
+                # Told again, counted once: a file sent again is not reported again.
+                outcome = outcome._replace(state="unchanged", note=_REFUSED_AGAIN)
+            refused.add(refusal)
         seen[event.ce_id] = outcome
-        receipts.append((event, _STATUS.get(outcome.state, outcome.state), outcome))
+        receipts.append((event, status, outcome))
         if event.verdict != "not_reportable":
             settled.append((event, outcome))
     _write_landing(cur, settled)
@@ -168,6 +176,7 @@ def apply(
 
 
 _NO_BOOK = Book()
+_REFUSED_AGAIN = "与以前退回的一行内容相同，没有重复计数；请改正后再报。"
 
 
 class _Known(NamedTuple):
@@ -187,6 +196,16 @@ def _known(cur: cursor, events: Sequence[Ready]) -> dict[UUID, _Known]:
         )
         for ce_id, unit, state, no, revision, problems in cur.fetchall()
     }
+
+
+def _refused_before(cur: cursor, events: Iterable[Ready]) -> set[tuple[str, str, bytes]]:
+    """(unit, dataset, content) of events that were refused before with the very same content."""
+    asked = [(e.unit, e.dataset, e.content_digest) for e in events if e.content_digest]
+    if not asked:
+        return set()
+    units, datasets, digests = zip(*asked, strict=True)
+    cur.execute(sql.REFUSED_BEFORE, [list(units), list(datasets), [d.hex() for d in digests]])
+    return {(unit, dataset, bytes(digest)) for unit, dataset, digest in cur.fetchall()}
 
 
 def _write_landing(cur: cursor, settled: Iterable[tuple[Ready, Outcome]]) -> None:
@@ -216,6 +235,7 @@ def _landing_row(event: Ready, outcome: Outcome) -> tuple[Any, ...]:
         event.decision_date,
         event.content_digest,
         problems_json(outcome.problems),
+        envelope.replaces,
     )
 
 

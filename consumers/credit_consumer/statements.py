@@ -51,7 +51,17 @@ KNOWN_EVENTS = (
 LANDING_COLUMNS = (
     *("ce_id", "unit", "dataset", "act", "schema_id", "topic_id", "partition", "offset", "key", "value"),
     *("produced_at", "received_at", "state", "record_no", "revision"),
-    *("authority_code", "document_no", "decision_date", "content_digest", "problems"),
+    *("authority_code", "document_no", "decision_date", "content_digest", "problems", "replaces"),
+)
+# Refusals that landed before with the same content: three lists of equal length.
+REFUSED_BEFORE = (
+    "SELECT unit, dataset, content_digest FROM landing.event WHERE state = 'rejected' AND (unit, dataset,"
+    " content_digest) IN (SELECT u, d, decode(h, 'hex') FROM unnest(%s::text[], %s::text[], %s::text[]) t (u, d, h))"
+)
+# Contents of records that a later row of the same file replaced, and by what.
+REPLACED = (
+    "SELECT a.record_no, a.content_digest, b.content_digest FROM landing.event a JOIN landing.event b"
+    f" ON b.record_no = a.record_no AND b.replaces = a.ce_id WHERE a.record_no IN {_UUID_LIST}"
 )
 COUNT_NOT_REPORTABLE = (
     "INSERT INTO ingest.not_reportable AS t (unit, dataset, day, rows) VALUES (%s, %s, %s, %s)"

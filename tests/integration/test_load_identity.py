@@ -71,6 +71,41 @@ def test_other_content_is_a_correction_and_the_receipt_says_so(world, row):
     assert "更正" in receipt["note"]
 
 
+def file_of_two(world: World, row: dict) -> list:
+    """A file in which the same decision stands twice, the later row saying more."""
+    early = world.event("market", row)
+    return [early, world.event("market", {**row, "CF_NR": "罚款500元，限期改正"}, replaces=early.ce_id)]
+
+
+def test_a_file_that_corrects_itself_sent_again_creates_nothing_new(world, row):
+    assert world.feed(*file_of_two(world, row), at=DAY) == {"loaded": 2}
+    before = list(record(world, row["CF_WSH"]))
+    marks = world.one("SELECT count(*) FROM exchange.mark")[0]
+    assert world.feed(*file_of_two(world, row)) == {"unchanged": 2}
+    assert world.feed(*file_of_two(world, row), *file_of_two(world, row)) == {"unchanged": 4}
+    assert list(record(world, row["CF_WSH"])) == before
+    assert world.one("SELECT count(*) FROM exchange.mark")[0] == marks
+
+
+def test_an_earlier_content_sent_on_its_own_is_a_correction(world, row):
+    world.feed(world.event("market", row))
+    world.feed(world.event("market", {**row, "CF_NR": "罚款500元，限期改正"}))
+    assert world.feed(world.event("market", row)) == {"loaded": 1}
+    assert record(world, row["CF_WSH"])["revision"] == 3
+
+
+def test_the_same_refused_row_again_is_told_again_and_counted_once(world, row):
+    bad = {**row, "CF_CFLB": "批评"}
+    assert world.feed(world.event("market", bad), world.event("market", bad)) == {"rejected": 2}
+    again = world.event("market", bad)
+    assert world.feed(again) == {"rejected": 1}
+    (receipt,) = world.receipts(again)
+    assert (receipt["status"], rules(receipt)) == ("rejected", ["CF_CFLB.code_set"])
+    count = "SELECT count(*) FROM landing.event WHERE document_no = %s AND state = 'rejected'"
+    assert world.one(count, [row["CF_WSH"]])[0] == 1
+    assert world.feed(world.event("market", row)) == {"loaded": 1}
+
+
 def test_received_at_is_the_first_arrival_for_ever(world, row):
     world.feed(world.event("market", row), at=DAY)
     world.feed(world.event("market", {**row, "CF_NR": "罚款五百元"}))

@@ -94,9 +94,12 @@ CREATE TABLE landing.event (
     decision_date  date,
     content_digest bytea,
     problems       jsonb,
+    -- the event of an earlier row of the same file about the same record: the later row wins
+    replaces       uuid,
     PRIMARY KEY (ce_id)
 ) PARTITION BY RANGE (ce_id);
 CREATE TABLE landing.event_other PARTITION OF landing.event DEFAULT;
 CREATE INDEX event_figures ON landing.event (unit, dataset, decision_date);
 CREATE INDEX event_record ON landing.event (record_no) WHERE record_no IS NOT NULL;
+CREATE INDEX event_refused ON landing.event (unit, dataset, content_digest) WHERE state = 'rejected';
 CREATE INDEX event_document ON landing.event (authority_code, document_no) WHERE state = 'rejected';

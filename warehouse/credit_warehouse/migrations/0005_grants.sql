@@ -35,7 +35,7 @@ GRANT SELECT ON ingest.topic, ingest.position, ingest.gap, ingest.not_reportable
 GRANT SELECT (dead_letter_id, topic_id, topic, unit, partition, "offset", received_at, schema_id, reason, detail, state,
               attempts, first_seen, last_seen, closed_by, closed_why) ON ingest.dead_letter TO credit_reader;
 GRANT SELECT (ce_id, unit, dataset, act, schema_id, topic_id, partition, "offset", produced_at, received_at, loaded_at,
-              state, record_no, revision, authority_code, document_no, decision_date, problems) ON landing.event TO credit_reader;
+              state, record_no, revision, authority_code, document_no, decision_date, problems, replaces) ON landing.event TO credit_reader;
 GRANT SELECT ON core.subject, core.subject_name TO credit_reader;
 GRANT SELECT ON exchange.mark, exchange.delivery, exchange.batch, exchange.destination, exchange.receipt TO credit_reader;
 GRANT SELECT ON quality.run, quality.result, quality.hold, quality.work_item TO credit_reader;
