@@ -73,7 +73,9 @@ def ask(cur: cursor, settings: Settings, questions: Sequence[Question], docs: Pa
         run = RunIdentifier(run_name="quality")
         results = [_validate(v, q, run) for v, q in zip(validations, questions, strict=True)]
     finally:
+        # It keeps two pools: one to look at tables, one to execute.
         warehouse.get_engine().dispose()
+        warehouse.get_execution_engine().close()
     if docs:
         build_docs(context, docs)
     return [Answer(q, _counts(cur, q), _findings(q, r)) for q, r in zip(questions, results, strict=True)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 import click
-from credit_expectations.run import run_due
 
 from credit_expectations import gate
+from credit_expectations.run import run_due
 
 from .options import as_of_option, database, emit_json, json_option, table
 
