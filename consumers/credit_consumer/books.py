@@ -32,10 +32,9 @@ def _open_book(cur: cursor, dataset: Dataset, events: Sequence[Ready]) -> Book:
     if sources:
         units, own = zip(*sorted(sources), strict=True)
         _fetch(cur, book, sql.records_by_source(dataset), [list(units), list(own)])
-    strangers = [k for k in keys if k not in book.by_key]
-    if strangers:
-        cur.execute(sql.FORMER_KEYS, [dataset.id, _hexes(strangers)])
-        book.former.update((bytes(key), UUID(no)) for key, no in cur.fetchall())
+    # Also of keys that are somebody's now: their holder may leave them within the batch.
+    cur.execute(sql.FORMER_KEYS, [dataset.id, _hexes(keys)])
+    book.former.update((bytes(key), UUID(no)) for key, no in cur.fetchall())
     targets = {c.target.record_no for c in contents if c.target and c.target.record_no}
     numbers = (targets | set(book.former.values())) - book.by_no.keys()
     if numbers:
