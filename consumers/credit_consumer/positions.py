@@ -31,6 +31,13 @@ class Position(NamedTuple):
     next_offset: int
 
 
+class Placed(NamedTuple):
+    """Where to read on, and the partitions whose topic does not exist now (it may come back at any moment)."""
+
+    positions: dict[TopicPartition, Position]
+    gone: set[TopicPartition]
+
+
 class Offsets(Protocol):
     """What this module asks of a Kafka consumer."""
 
@@ -47,28 +54,26 @@ def topic_ids(admin: KafkaAdminClient, topics: Iterable[str]) -> dict[str, UUID]
     return {t["name"]: UUID(str(t["topic_id"])) for t in described if not t["error_code"]}
 
 
-def place(
-    con: connection, admin: KafkaAdminClient, kafka: Offsets, partitions: Iterable[TopicPartition]
-) -> dict[TopicPartition, Position]:
-    """Where to read on in each partition; halted topics, and topics that are gone, are left out.
+def place(con: connection, admin: KafkaAdminClient, kafka: Offsets, partitions: list[TopicPartition]) -> Placed:
+    """Where to read on in each partition; halted topics are left out.
 
     Raises:
         psycopg2.Error, kafka.errors.KafkaError: a server cannot be reached; nothing was changed for the partitions
             not yet placed.
     """
     ids = topic_ids(admin, (p.topic for p in partitions))
+    placed = Placed({}, {p for p in partitions if p.topic not in ids})
     wanted = [p for p in partitions if p.topic in ids]
     stored = _stored(con, wanted, ids)
     open_ones = [p for p in wanted if p in stored]
     if not open_ones:
-        return {}
+        return placed
     # The broker is asked after the warehouse: positions only grow towards the end, so a stored one beyond it is real.
     begin, end = kafka.beginning_offsets(open_ones), kafka.end_offsets(open_ones)
-    placed = {}
     for p in open_ones:
         position = _settle(con, p, ids[p.topic], stored[p], begin[p], end[p])
         if position is not None:
-            placed[p] = position
+            placed.positions[p] = position
     return placed
 
 

@@ -21,7 +21,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from psycopg2.extensions import connection
 
 from credit_schemas.topics import intake_pattern, unit_of_intake_topic
@@ -116,7 +116,7 @@ class Consumer:
         try:
             self._place()
             batch = self._kafka.poll(timeout_ms=POLL_MS)
-        except OffsetOutOfRangeError as e:
+        except (OffsetOutOfRangeError, NoOffsetForPartitionError) as e:
             # Retention or a new topic took the ground from under a position: `place` finds out which.
             self.unplace(e.args[0])
             return 0
@@ -154,8 +154,9 @@ class Consumer:
                 why = "主题的时间戳不是由 Kafka 记录的（应为 LogAppendTime），无法判断是否迟报；请改正主题设置。"
                 halt(self._connection(), position.topic_id, why)
                 raise Fenced(position.topic_id, partition.partition)
+            unit = unit_of_intake_topic(partition.topic)
             for record in records:
-                found = self._prepared(record, position.topic_id)
+                found = prepare_message(_message(record, position.topic_id, unit), self._center)
                 if isinstance(found, DeadLetter):
                     dead.append(found)
                 else:
@@ -211,20 +212,6 @@ class Consumer:
             self._positions.pop(partition, None)
             self._unplaced.discard(partition)
 
-    def _prepared(self, record: ConsumerRecord, topic_id: UUID) -> Ready | DeadLetter:
-        message = Message(
-            topic=record.topic,
-            topic_id=topic_id,
-            unit=unit_of_intake_topic(record.topic),
-            partition=record.partition,
-            offset=record.offset,
-            received_at=append_time(record.timestamp),
-            key=record.key,
-            value=record.value,
-            headers=list(record.headers),
-        )
-        return prepare_message(message, self._center)
-
     def _guarded(self, batch: Mapping[TopicPartition, list[ConsumerRecord]]) -> int:
         """Load a batch; whatever goes wrong, the batch is still in Kafka and is read again from the stored position."""
         try:
@@ -253,18 +240,22 @@ class Consumer:
             self._unplaced |= waiting
             self._back_off(e)
             return
-        for partition, position in placed.items():
+        for partition, position in placed.positions.items():
             with suppress(KeyError, ValueError):  # revoked meanwhile
                 self._positions[partition] = position
                 self._kafka.seek(partition, position.next_offset)
                 self._kafka.resume(partition)
-        # What was not placed is halted or gone: it stays paused until it is assigned again.
+        if placed.gone:
+            self._unplaced |= placed.gone & self._kafka.assignment()
+            self._retry_at = time.monotonic() + FIRST_WAIT_S
+        # What is neither placed nor gone is halted: it stays paused until it is assigned again.
 
     def _back_off(self, error: Exception) -> None:
         """The environment failed. After a lost connection nobody knows whether COMMIT arrived: read positions again."""
         log.warning("%s; trying again in %.1f s", describe(error), self._wait)
         if isinstance(error, psycopg2.errors.LockNotAvailable):
-            self._end_sleepers()
+            with suppress(psycopg2.Error):  # then the next round does it
+                self._end_sleepers()
         self._disconnect()
         self.unplace(self._kafka.assignment())
         self._retry_at = time.monotonic() + self._wait
@@ -321,6 +312,20 @@ class _Listener(ConsumerRebalanceListener):
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._consumer.joined = True
         self._consumer.unplace(assigned)
+
+
+def _message(record: ConsumerRecord, topic_id: UUID, unit: str) -> Message:
+    return Message(
+        topic=record.topic,
+        topic_id=topic_id,
+        unit=unit,
+        partition=record.partition,
+        offset=record.offset,
+        received_at=append_time(record.timestamp),
+        key=record.key,
+        value=record.value,
+        headers=list(record.headers),
+    )
 
 
 def consume(
