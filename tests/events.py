@@ -94,7 +94,9 @@ class World:
             c: self.sealer.seal(v, f"{context}/{c}") if about.by_column[c].sealed else v for c, v in values.items()
         }
         ce_id = ce_id or uuid7()
-        envelope = Envelope(ce_id, county or self.county.code, said_unit or unit, dataset, act, datetime.now(UTC), replaces)
+        envelope = Envelope(
+            ce_id, county or self.county.code, said_unit or unit, dataset, act, datetime.now(UTC), replaces
+        )
         return Event(
             ce_id=ce_id,
             unit=unit,
