@@ -45,12 +45,13 @@ def _open_book(cur: cursor, dataset: Dataset, events: Sequence[Ready]) -> Book:
 
 def _fetch_replaced(cur: cursor, book: Book, events: Sequence[Ready]) -> None:
     """Only for records that an event would change: whether it says what its own file once took back."""
-    changed = {
-        found.record_no
-        for e in events
-        if e.content and (found := book.by_natural_key(e.content.natural_key))
-        if found.content_digest != e.content_digest
-    }
+    changed = set()
+    for e in events:
+        if e.content:
+            found = book.by_source.get((e.unit, e.content.source_key)) if e.content.source_key else None
+            found = found or book.by_natural_key(e.content.natural_key)
+            if found and found.content_digest != e.content_digest:
+                changed.add(found.record_no)
     if changed:
         cur.execute(sql.REPLACED, [",".join(map(str, changed))])
         book.replaced.update((UUID(no), bytes(before), bytes(after)) for no, before, after in cur.fetchall())

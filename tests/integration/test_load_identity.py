@@ -71,18 +71,21 @@ def test_other_content_is_a_correction_and_the_receipt_says_so(world, row):
     assert "更正" in receipt["note"]
 
 
-def file_of_two(world: World, row: dict) -> list:
+def file_of_two(world: World, row: dict, source_key: str | None) -> list:
     """A file in which the same decision stands twice, the later row saying more."""
-    early = world.event("market", row)
-    return [early, world.event("market", {**row, "CF_NR": "罚款500元，限期改正"}, replaces=early.ce_id)]
+    early = world.event("market", row, source_key=source_key)
+    later = {**row, "CF_NR": "罚款500元，限期改正"}
+    return [early, world.event("market", later, source_key=source_key, replaces=early.ce_id)]
 
 
-def test_a_file_that_corrects_itself_sent_again_creates_nothing_new(world, row):
-    assert world.feed(*file_of_two(world, row), at=DAY) == {"loaded": 2}
+@pytest.mark.parametrize("source_key", [None, "A-1"])
+def test_a_file_that_corrects_itself_sent_again_creates_nothing_new(world, row, source_key):
+    assert world.feed(*file_of_two(world, row, source_key), at=DAY) == {"loaded": 2}
     before = list(record(world, row["CF_WSH"]))
     marks = world.one("SELECT count(*) FROM exchange.mark")[0]
-    assert world.feed(*file_of_two(world, row)) == {"unchanged": 2}
-    assert world.feed(*file_of_two(world, row), *file_of_two(world, row)) == {"unchanged": 4}
+    assert world.feed(*file_of_two(world, row, source_key)) == {"unchanged": 2}
+    twice = [*file_of_two(world, row, source_key), *file_of_two(world, row, source_key)]
+    assert world.feed(*twice) == {"unchanged": 4}
     assert list(record(world, row["CF_WSH"])) == before
     assert world.one("SELECT count(*) FROM exchange.mark")[0] == marks
 

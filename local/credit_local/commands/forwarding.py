@@ -6,20 +6,47 @@ from datetime import date
 from typing import Any
 
 import click
-from credit_platforms.reconcile import reconcile as compare
 
 from credit_platforms import forward as deliveries
+from credit_platforms.reconcile import reconcile as compare
 
 from .options import as_of_option, emit_json, json_option
 
 destination_argument = click.argument("destination", metavar="目的地")
 
 
+STATES = {"done": "完成", "paused": "目的地已暂停", "waiting": "等待上一批的答复", "disabled": "目的地没有启用"}
+# In the order of the work; what is zero is left out.
+COUNTS = {
+    "due": "应报",
+    "held": "被暂停",
+    "unchecked": "尚未检查",
+    "sent": "已发送",
+    "accepted": "已接收",
+    "rejected": "被退回",
+    "settled": "已有结果",
+    "awaiting": "等待答复",
+    "manual": "须人工办理",
+    "renumbered": "换用新版本号",
+    "lost": "对方没有收到",
+    "batches": "批次",
+    "remaining": "留待下次",
+    "agree": "一致",
+    "differ": "不一致",
+    "missing": "对方缺少",
+    "extra": "对方多出",
+    "open": "办理中",
+    "registered": "补登记",
+}
+
+
 def _tell(counts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         emit_json([counts])
         return
-    click.echo("，".join(f"{name} {count}" for name, count in counts.items()))
+    state = STATES[counts["state"]] + (f"（{counts['why']}）" if counts.get("why") else "")
+    told = [f"{name} {counts[key]}" for key, name in COUNTS.items() if counts.get(key)]
+    click.echo(f"{counts['destination']}：{state}；{'，'.join(told) or '没有需要办理的数据'}。")
 
 
 @click.command()

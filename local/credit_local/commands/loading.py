@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import date, datetime
+from typing import Any
 
 import click
-from credit_consumer.relay import relay as run_relay
 
 from credit_consumer import deadletters as letters
+from credit_consumer.pipeline import center_of
+from credit_consumer.relay import relay as run_relay
 from credit_consumer.run import consume as run_consumer
 from credit_schemas.catalogue import load_catalogue
 from credit_warehouse.connect import dsn
@@ -16,6 +19,16 @@ from credit_warehouse.migrate import migrate as run_migrations
 from credit_warehouse.settings import load_settings
 
 from .options import database, emit_json, json_option, table
+
+OUTCOMES = {
+    "loaded": "入库",
+    "rejected": "拒收",
+    "unchanged": "没有变化",
+    "duplicate": "重复",
+    "waiting": "等待",
+    "dead": "仍读不懂",
+    "not_reportable": "依法不报送",
+}
 
 until_idle_option = click.option(
     "--until-idle", type=float, default=None, metavar="秒", help="连续这么多秒没有新消息就结束；默认一直运行。"
@@ -67,9 +80,10 @@ def list_letters(
     unit: str | None, reason: str | None, state: str | None, since: datetime | None, limit: int, as_json: bool
 ) -> None:
     """列出死信：主题、分区、位置、原因、次数；不显示内容。"""
-    code = load_catalogue().county.units.resolve(unit).code if unit else None
     with database("reader") as con:
-        found = letters.list_dead_letters(con, unit=code, reason=reason, state=state, since=since, limit=limit)
+        found = letters.list_dead_letters(
+            con, unit=_unit_code(unit), reason=reason, state=state, since=since, limit=limit
+        )
     if as_json:
         emit_json(found)
         return
@@ -78,3 +92,45 @@ def list_letters(
         ["编号", "主题", "分区", "位置", "原因", "状态", "次数", "最近一次"],
         [[letter[c] for c in columns] for letter in found],
     )
+
+
+def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which letters; without `--yes` nothing is changed, only counted."""
+    for option in (
+        click.option("--yes", is_flag=True, help="真正执行；不写时只试算并报告条数。"),
+        click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="只处理这一天以后收到的。"),
+        click.option("--reason", help="只处理一种原因，如 unknown_schema。"),
+        click.option("--unit", help="只处理一个单位（代码或任何称呼）。"),
+        click.option("--by", "who", required=True, help="经办人的姓名。"),
+    ):
+        command = option(command)
+    return command
+
+
+def _unit_code(unit: str | None) -> str | None:
+    return load_catalogue().county.units.resolve(unit).code if unit else None
+
+
+@deadletters.command()
+@_selection
+def replay(who: str, unit: str | None, reason: str | None, since: datetime | None, yes: bool) -> None:
+    """把死信按收到的次序重新处理；收到时间不变，不会覆盖后来的数据。"""
+    center = center_of(load_settings())
+    with database("consumer") as con:
+        counts = letters.replay(
+            con, center, unit=_unit_code(unit), reason=reason, since=since, who=who, dry_run=not yes
+        )
+    told = "，".join(f"{OUTCOMES.get(status, status)} {n} 条" for status, n in counts.items()) or "没有符合条件的死信"
+    click.echo(f"{'已处理' if yes else '试算（没有改动）'}：{told}。")
+
+
+@deadletters.command()
+@_selection
+@click.option("--why", required=True, help="放弃的理由。")
+def discard(who: str, unit: str | None, reason: str | None, since: datetime | None, yes: bool, why: str) -> None:
+    """放弃死信：只作标记，内容保留。"""
+    with database("consumer") as con:
+        count = letters.discard(
+            con, who=who, why=why, unit=_unit_code(unit), reason=reason, since=since, dry_run=not yes
+        )
+    click.echo(f"{'已放弃' if yes else '试算（没有改动），将放弃'} {count} 条。")
