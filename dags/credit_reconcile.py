@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 from credit_dag_defaults import AS_OF, RETRIES, START, as_of, destination_pool, every
+
 from credit_platforms.destinations import destination_ids
 
 DOC = """

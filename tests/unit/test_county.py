@@ -10,14 +10,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from credit_schemas import county as county_module
 from credit_schemas.county import County, county_folder, load_county, shipped_counties
 from credit_schemas.county_errors import CountyDataError, CountyNotFound, UnknownUnit
 from credit_schemas.identifiers import uscc_org_part_ok, uscc_problem
 from credit_schemas.obligations import obligation_record, responsible
 from credit_schemas.units import Unit, Units, county_prefixes, spelling_key, unit_record
-from hypothesis import given
-from hypothesis import strategies as st
 
 ANNEX = json.loads((Path(__file__).parent / "data" / "annex_tasks.json").read_text(encoding="utf-8"))
 BODY = [
