@@ -29,7 +29,7 @@ faults: setup
 	EVENTS=$(EVENTS) $(PYTEST) tests/faults
 
 bench: setup
-	.venv/bin/python -m tests.bench
+	PYTHONPATH=tests .venv/bin/python -m bench
 
 # Pages and templates made from the schemas.
 docs: setup

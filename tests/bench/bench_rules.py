@@ -80,9 +80,13 @@ def measure(dataset: Dataset, cells: list[dict[str, Any]]) -> dict[str, int]:
     }
 
 
-if __name__ == "__main__":
+def figures() -> dict[str, dict[str, int]]:
+    """Rates per kind of row."""
     datasets = current_datasets(load_schemas())
-    figures = {
+    return {
         name: measure(datasets[name.split("_")[0]], rows(name)) for name in ("penalty", "penalty_person", "licence")
     }
-    print(json.dumps({"python": platform.python_version(), "rows": ROWS, "rates": figures}, indent=1))
+
+
+if __name__ == "__main__":
+    print(json.dumps({"python": platform.python_version(), "rows": ROWS, "rates": figures()}, indent=1))
