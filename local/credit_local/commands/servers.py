@@ -10,7 +10,7 @@ import click
 from credit_schemas.home import FOLDER, find_home
 
 from ..stack import Stack
-from .options import emit_json, json_option
+from .options import database, emit_json, json_option
 
 
 def stack_home() -> Path:
@@ -46,14 +46,35 @@ def down() -> None:
     click.echo(f"已停止：{'、'.join(stopped)}。" if stopped else "没有程序在运行。")
 
 
+# What waits somewhere on the road, in its order.
+BACKLOG = {
+    "未检查": "SELECT count(*) FROM exchange.mark WHERE checked_run IS NULL",
+    "待上报": "SELECT count(*) FROM exchange.delivery WHERE state = 'due'",
+    "等待上级答复": "SELECT count(*) FROM exchange.delivery WHERE state IN ('sent', 'unknown')",
+    "暂停的切片": "SELECT count(*) FROM quality.open_hold",
+    "待办工单": "SELECT count(*) FROM quality.open_work_item",
+    "未发出的回执": "SELECT count(*) FROM exchange.receipt WHERE published_at IS NULL",
+    "死信": "SELECT count(*) FROM ingest.dead_letter WHERE state IN ('dead', 'parked')",
+    "停住的主题": "SELECT count(*) FROM ingest.topic WHERE halted IS NOT NULL",
+}
+
+
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """看各程序是否在运行。"""
+    """看各程序是否在运行、积压多少。"""
     stack = Stack(stack_home())
     running = stack.running()
+    waiting: dict[str, int] = {}
+    if "postgres" in running:
+        with database("reader") as con, con.cursor() as cur:
+            for name, query in BACKLOG.items():
+                cur.execute(query)
+                waiting[name] = (cur.fetchone() or (0,))[0]
     if as_json:
-        emit_json({"name": name} for name in running)
+        emit_json([{"home": str(stack.home), "running": running, "waiting": waiting}])
         return
     click.echo(f"运行目录：{stack.home}")
     click.echo(f"正在运行：{'、'.join(running)}。" if running else "没有程序在运行；用 credit up 启动。")
+    if waiting:
+        click.echo("，".join(f"{name} {count}" for name, count in waiting.items()) + "。")
