@@ -18,7 +18,7 @@ from psycopg2 import sql
 
 from credit_schemas.forms import wan
 from credit_schemas.keys import PERSON
-from credit_schemas.sealing import AtRest
+from credit_warehouse.at_rest import AtRest
 from credit_warehouse.keys import CenterKeys
 from credit_warehouse.tables import column_name
 

@@ -22,18 +22,30 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, hmac, serialization
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from credit_schemas.identifiers import RIC_TYPES, canonical_id
+from .seal_errors import BadKey, SealError, Tampered, UnknownKey, UnknownSuite, Unsealable
+from .sm4 import NONCE_SIZE, SM4_KEY_SIZE, TAG_SIZE, decode_text, encode_text, sm4_gcm_decrypt, sm4_gcm_encrypt
+
+__all__ = [
+    "BadKey",
+    "CenterKey",
+    "Opener",
+    "PublicKey",
+    "SealError",
+    "Sealer",
+    "Tampered",
+    "UnknownKey",
+    "UnknownSuite",
+    "Unsealable",
+    "generate_center_key",
+    "looks_sealed",
+]
 
 _KEY_ID_SIZE = 8
-_NONCE_SIZE = 12  # the size for which GCM uses the nonce as it is (NIST SP 800-38D, 5.2.1.1)
-_TAG_SIZE = 16
-_SM4_KEY_SIZE = 16
 
 # With random nonces GCM allows 2^32 messages under one key (NIST SP 800-38D, 8.3), and one repeated nonce
 # would betray the authentication key. After 2^20 the chance is still below 2^-56, and a leaked session key
@@ -45,72 +57,6 @@ _OPEN_SESSIONS = 4096
 
 _PUBLIC_PREFIX = "x25519:"
 _CHECK_SIZE = 4
-
-
-class SealError(Exception):
-    """Base of all errors of sealing; ``retriable`` says whether waiting for a key can help."""
-
-    retriable = False
-
-
-class UnknownKey(SealError):
-    """The value is sealed for a key this process does not hold; opens once that key is added."""
-
-    retriable = True
-
-    def __init__(self, key_id: bytes) -> None:
-        """Keep the id of the missing key."""
-        super().__init__(key_id)
-        self.key_id = key_id
-
-    def __str__(self) -> str:
-        return f"缺少密钥 {self.key_id.hex()}：请把这把密钥加入中心的密钥目录后重试"
-
-
-class UnknownSuite(SealError):
-    """The first byte names no known suite: not a sealed value, or one of a newer release."""
-
-    def __init__(self, suite: int) -> None:
-        """Keep the suite number."""
-        super().__init__(suite)
-        self.suite = suite
-
-    def __str__(self) -> str:
-        return f"不认识的加密套件 {self.suite}：数据不是加密值，或来自更新的版本"
-
-
-class Tampered(SealError):
-    """The value was changed, cut short, moved to another context, or not sealed by this module.
-
-    ``reason`` is ``short``, ``authentication`` or ``encoding``.
-    """
-
-    def __init__(self, reason: str) -> None:
-        """Keep the reason code."""
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"加密值被改动、截断或挪用（{self.reason}）：请由报送单位重新报送"
-
-
-class Unsealable(SealError):
-    """The text is no valid Unicode (a lone surrogate), so it could never be read back as text."""
-
-    def __str__(self) -> str:
-        return "待加密的文字含有无效字符：请重新录入该单元格"
-
-
-class BadKey(SealError):
-    """A key or its password cannot be used; ``reason`` is Chinese and quotes neither."""
-
-    def __init__(self, reason: str) -> None:
-        """Keep the reason."""
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"密钥不可用：{self.reason}"
 
 
 @dataclass(frozen=True)
@@ -205,27 +151,11 @@ class Suite(NamedTuple):
     """Session key, nonce, ciphertext and tag, associated data → plain; raises ``Tampered``."""
 
 
-def _sm4_gcm_encrypt(key: bytes, nonce: bytes, plain: bytes, associated: bytes) -> bytes:
-    encryptor = Cipher(algorithms.SM4(key), modes.GCM(nonce)).encryptor()
-    encryptor.authenticate_additional_data(associated)
-    return encryptor.update(plain) + encryptor.finalize() + encryptor.tag
-
-
-def _sm4_gcm_decrypt(key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
-    decryptor = Cipher(algorithms.SM4(key), modes.GCM(nonce, sealed[-_TAG_SIZE:])).decryptor()
-    decryptor.authenticate_additional_data(associated)
-    plain = decryptor.update(sealed[:-_TAG_SIZE])
-    try:
-        return plain + decryptor.finalize()
-    except InvalidTag:
-        raise Tampered("authentication") from None
-
-
 def _x25519_session_key(shared: bytes, ephemeral: bytes, recipient: PublicKey) -> bytes:
     # Both public keys go into the derivation as bytes: X25519 ignores the top bit of a public key, so without
     # this a changed value would still open.
     info = b"credit-seal 1 X25519 HKDF-SHA256 SM4-GCM" + ephemeral + recipient.raw
-    return HKDF(hashes.SHA256(), _SM4_KEY_SIZE, salt=None, info=info).derive(shared)
+    return HKDF(hashes.SHA256(), SM4_KEY_SIZE, salt=None, info=info).derive(shared)
 
 
 def _x25519_encapsulate(recipient: PublicKey) -> tuple[bytes, bytes]:
@@ -246,7 +176,7 @@ def _x25519_decapsulate(key: CenterKey, encapsulated: bytes) -> bytes:
     return _x25519_session_key(shared, encapsulated, key.public)
 
 
-SUITES = {1: Suite(32, _x25519_encapsulate, _x25519_decapsulate, _sm4_gcm_encrypt, _sm4_gcm_decrypt)}
+SUITES = {1: Suite(32, _x25519_encapsulate, _x25519_decapsulate, sm4_gcm_encrypt, sm4_gcm_decrypt)}
 _CURRENT_SUITE = 1
 
 
@@ -256,7 +186,7 @@ def looks_sealed(b: bytes | memoryview) -> bool:
 
 
 def _overhead(suite: Suite) -> int:
-    return 1 + _KEY_ID_SIZE + suite.encapsulated_size + _NONCE_SIZE + _TAG_SIZE
+    return 1 + _KEY_ID_SIZE + suite.encapsulated_size + NONCE_SIZE + TAG_SIZE
 
 
 class Sealer:
@@ -283,13 +213,13 @@ class Sealer:
         Raises:
             Unsealable: if the text is no valid Unicode.
         """
-        plain = _encode(text)
+        plain = encode_text(text)
         with self._lock:
             if not self._left:
                 self._rotate()
             self._left -= 1
             header, key = self._header, self._session_key
-        nonce = os.urandom(_NONCE_SIZE)
+        nonce = os.urandom(NONCE_SIZE)
         return header + nonce + SUITES[_CURRENT_SUITE].encrypt(key, nonce, plain, context.encode())
 
 
@@ -320,7 +250,7 @@ class Opener:
             raise Tampered("short")
         wrapped_at = 1 + _KEY_ID_SIZE
         nonce_at = wrapped_at + suite.encapsulated_size
-        body_at = nonce_at + _NONCE_SIZE
+        body_at = nonce_at + NONCE_SIZE
         header = sealed[:nonce_at]
         key = self._keys.get(header[1:wrapped_at])
         if key is None:
@@ -331,7 +261,7 @@ class Opener:
             session_key = suite.decapsulate(key, header[wrapped_at:])
         plain = suite.decrypt(session_key, sealed[nonce_at:body_at], sealed[body_at:], context.encode())
         self._remember(header, session_key, known)
-        return _decode(plain)
+        return decode_text(plain)
 
     def _remember(self, header: bytes, session_key: bytes, known: bool) -> None:
         """Keep the sessions used last; called only for values that opened, so that junk evicts nothing."""
@@ -342,97 +272,3 @@ class Opener:
             self._sessions[header] = session_key
             if len(self._sessions) > _OPEN_SESSIONS:
                 self._sessions.popitem(last=False)
-
-
-class LookupHasher:
-    """Finds a person by number without opening anything: HMAC-SM3 under a key that only the center has."""
-
-    def __init__(self, key: bytes) -> None:
-        """Take a secret key of 32 bytes or more (as long as an SM3 digest, so that the key is no weaker)."""
-        if len(key) < 32:
-            raise BadKey("查找密钥至少要 32 字节")
-        self._keyed = hmac.HMAC(key, hashes.SM3())
-
-    def digest(self, id_type: str, number: str) -> bytes:
-        """Return the 32-byte digest of a person's document.
-
-        Number and type are brought to one form first (15 digits to 18, 居民身份证 to 身份证, blanks, case),
-        so that every spelling of one document gives one digest.
-        """
-        id_type = id_type.strip()
-        document = "身份证" if id_type in RIC_TYPES else id_type
-        keyed = self._keyed.copy()
-        # NUL cannot stand in a canonical number, so no two pairs give the same message.
-        keyed.update(_encode(f"{document}\0{canonical_id(id_type, number)}"))
-        return keyed.finalize()
-
-
-class AtRest:
-    """Encrypts the numbers in ``core.person`` under the center's storage key (SM4-GCM).
-
-    Layout: ``0x81 | key version 4 | nonce 12 | ciphertext | tag 16``. The first byte is no suite number, so
-    that a value at rest is never taken for one sealed at the edge.
-    """
-
-    _MARK = 0x81
-    _HEADER_SIZE = 5
-
-    def __init__(self, key: bytes, key_version: int) -> None:
-        """Take an SM4 key of 16 bytes and the version under which values name it (0 to 2^32 - 1).
-
-        Random nonces allow 2^32 values per version (NIST SP 800-38D, 8.3): a thousand times the persons of a
-        county, so versions change for reasons of policy only.
-        """
-        if len(key) != _SM4_KEY_SIZE:
-            raise BadKey(f"存储密钥应为 {_SM4_KEY_SIZE} 字节")
-        self._key = key
-        self._header = bytes([self._MARK]) + key_version.to_bytes(4)
-
-    def seal(self, text: str, context: str = "") -> bytes:
-        """Return the encrypted text; ``context`` (say, the lookup digest in hex) ties it to its row."""
-        nonce = os.urandom(_NONCE_SIZE)
-        return self._header + nonce + _sm4_gcm_encrypt(self._key, nonce, _encode(text), self._bound(context))
-
-    def open(self, value: bytes | memoryview, context: str = "") -> str:
-        """Return the text.
-
-        Raises:
-            UnknownKey: encrypted under another key version (``key_id`` holds its 4 bytes).
-            UnknownSuite, Tampered: not a value of ``seal`` for this context.
-        """
-        value = bytes(value)
-        self.key_version_of(value)
-        if value[: self._HEADER_SIZE] != self._header:
-            raise UnknownKey(value[1 : self._HEADER_SIZE])
-        body_at = self._HEADER_SIZE + _NONCE_SIZE
-        nonce, body = value[self._HEADER_SIZE : body_at], value[body_at:]
-        return _decode(_sm4_gcm_decrypt(self._key, nonce, body, self._bound(context)))
-
-    @classmethod
-    def key_version_of(cls, value: bytes | memoryview) -> int:
-        """Return the key version of a value; raises ``Tampered`` or ``UnknownSuite`` for anything else."""
-        if len(value) < cls._HEADER_SIZE + _NONCE_SIZE + _TAG_SIZE:
-            raise Tampered("short")
-        if value[0] != cls._MARK:
-            raise UnknownSuite(value[0])
-        return int.from_bytes(value[1 : cls._HEADER_SIZE])
-
-    def _bound(self, context: str) -> bytes:
-        return self._header + context.encode()
-
-
-def _encode(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        pass
-    # Outside the handler: the codec's error quotes the text and must not stay on as this one's context.
-    raise Unsealable
-
-
-def _decode(plain: bytes) -> str:
-    try:
-        return plain.decode()
-    except UnicodeDecodeError:  # authentic, but sealed by some other program
-        pass
-    raise Tampered("encoding")  # outside the handler, as above

@@ -16,12 +16,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credit_schemas import sealing
+from credit_schemas import sealing, sm4
 from credit_schemas.sealing import (
-    AtRest,
     BadKey,
     CenterKey,
-    LookupHasher,
     Opener,
     PublicKey,
     Sealer,
@@ -33,6 +31,7 @@ from credit_schemas.sealing import (
     generate_center_key,
     looks_sealed,
 )
+from credit_warehouse.at_rest import AtRest, LookupHasher
 
 NUMBER = "11010519491231002X"
 CONTEXT = "110000-01/penalty/CF_XDR_ZJHM"
@@ -80,13 +79,13 @@ def test_sm4_gcm_gives_the_vector_of_rfc_8998():
     nonce = bytes.fromhex("00001234567800000000abcd")
     associated = bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
     plain = b"".join(bytes([byte]) * 8 for byte in (0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF, 0xEE, 0xAA))
-    sealed = sealing._sm4_gcm_encrypt(key, nonce, plain, associated)
+    sealed = sm4.sm4_gcm_encrypt(key, nonce, plain, associated)
     assert sealed.hex() == (
         "17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735"
         "d82710ca5c22f0ccfa7cbf93d496ac15a56834cbcf98c397b4024a2691233b8d"
         "83de3541e4c2b58177e065a9bf7b62ec"
     )
-    assert sealing._sm4_gcm_decrypt(key, nonce, sealed, associated) == plain
+    assert sm4.sm4_gcm_decrypt(key, nonce, sealed, associated) == plain
 
 
 def test_what_psycopg2_returns_opens_as_it_comes():
@@ -197,7 +196,7 @@ def test_text_that_is_no_unicode_is_refused_at_the_door_without_being_quoted():
 def test_authentic_bytes_that_are_no_text_are_not_quoted():
     foreign = NUMBER.encode() + b"\xff"
     nonce = bytes(12)
-    sealed = SEALER._header + nonce + sealing._sm4_gcm_encrypt(SEALER._session_key, nonce, foreign, CONTEXT.encode())
+    sealed = SEALER._header + nonce + sm4.sm4_gcm_encrypt(SEALER._session_key, nonce, foreign, CONTEXT.encode())
     with pytest.raises(Tampered, match="encoding") as caught:
         OPENER.open(sealed, CONTEXT)
     assert NUMBER not in everything_it_shows(caught.value)

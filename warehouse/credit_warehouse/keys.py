@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from credit_schemas.sealing import AtRest, CenterKey, LookupHasher, Opener, generate_center_key
+from credit_schemas.sealing import CenterKey, Opener, generate_center_key
+
+from .at_rest import AtRest, LookupHasher
 
 KEY_BYTES = 32
 # SM4 keys have 128 bits.
