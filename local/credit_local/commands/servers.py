@@ -24,6 +24,7 @@ def stack_home() -> Path:
 @click.option(
     "--trust-producer-time",
     is_flag=True,
+    envvar="CREDIT_TRUST_PRODUCER_TIME",
     help="仅供测试：以报送方的时间作为收到时间，用来演练过去的日子；所有数字都会注明。",
 )
 def up(no_airflow: bool, trust_producer_time: bool) -> None:
