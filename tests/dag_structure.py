@@ -50,8 +50,8 @@ def _dag(dag: Any) -> dict[str, Any]:
             for watcher in asset.watchers
             for topic in watcher.trigger.topics
         ],
-        "cron": clock.expression,
-        "zone": str(clock.timezone),
+        "cron": getattr(clock, "expression", None),
+        "zone": str(dag.timezone),
         "tasks": {task.task_id: _task(task) for task in dag.tasks},
     }
 
@@ -66,9 +66,14 @@ def _task(task: Any) -> dict[str, Any]:
         "retries": task.retries,
         "delay": task.retry_delay.total_seconds(),
         "backoff": task.retry_exponential_backoff,
-        "on_passing_error": task.retry_policy.evaluate(OSError(), 1, 5).action.value,
-        "on_hopeless_error": task.retry_policy.evaluate(hopeless(), 1, 5).action.value,
+        "weight": task.priority_weight,
+        "on_passing_error": _verdict(task, OSError()),
+        "on_hopeless_error": _verdict(task, hopeless()),
     }
+
+
+def _verdict(task: Any, error: Exception) -> str | None:
+    return task.retry_policy.evaluate(error, 1, 5).action.value if task.retry_policy else None
 
 
 if __name__ == "__main__":
