@@ -10,6 +10,7 @@ import click
 from ..demo import run_demo
 from ..stack import Stack
 from .options import table
+from .reading import figures
 from .servers import stack_home
 
 # More reasons than this tell a newcomer nothing more.
@@ -17,7 +18,8 @@ REASONS_SHOWN = 8
 
 
 @click.command()
-def demo() -> None:
+@click.pass_context
+def demo(ctx: click.Context) -> None:
     """演示：真实数据从单位文件一路走到省平台，回执再回到单位。"""
     began = time.monotonic()
 
@@ -51,6 +53,8 @@ def demo() -> None:
     click.echo("\n退回原因：")
     for reason, count in reasons.most_common(REASONS_SHOWN):
         click.echo(f"  {count} 行：{reason}")
+    click.echo("\n数字：")
+    ctx.invoke(figures)
     _where_to_look(stack)
 
 
