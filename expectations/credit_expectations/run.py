@@ -18,6 +18,7 @@ from credit_warehouse.settings import Settings, load_settings
 from . import statements as sql
 from .data_docs import docs_root, keep_last
 from .errors import Busy
+from .page import write_page
 from .questions import build_questions
 from .scope import Scope, datasets_in, open_scope
 from .settle import Answer, settle
@@ -75,13 +76,13 @@ def _checked(
     with con.cursor() as cur:
         answers: list[Answer] = ask(cur, settings, questions, root / str(run_id))
     con.rollback()
-    keep_last(root)
     with con, con.cursor() as cur:
         tally = settle(cur, run_id, scope, answers)
         cur.execute(sql.STAMP, [run_id])
         marks = cur.rowcount
         cur.execute(sql.REMEMBER_SLICES, [run_id])
         cur.execute(sql.CLOSE_RUN, [scope.size, marks, tally.failed, run_id])
+    write_page(con, root, catalogue, keep_last(root))
     log.info("quality run %d: %d slices, %d marks, %d failures", run_id, scope.size, marks, tally.failed)
     return {**_summary(run_id, scope), "marks": marks, **tally.__dict__}
 

@@ -147,3 +147,13 @@ CLOSE_ITEM = (
     " RETURNING unit, dataset, rule_id"
 )
 RECORD_ACT = "INSERT INTO audit.act (actor, act, about, detail) VALUES (%s, %s, %s, %s)"
+
+# For the page ---------------------------------------------------------------------------------------------------------
+
+LATEST_FAILURES = """
+SELECT unit, dataset, destination, rule_id, severity, unexpected FROM quality.latest_result WHERE NOT success
+ORDER BY severity, unit, dataset, rule_id, destination
+"""
+LATEST_RUNS = """
+SELECT run_id, finished_at, slices, marks, failures FROM quality.run WHERE state = 'done' ORDER BY run_id DESC LIMIT %s
+"""

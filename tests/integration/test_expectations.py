@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -564,13 +565,27 @@ def test_no_personal_value_reaches_results_data_docs_or_logs(world, caplog, capf
     for table in ("run", "result", "hold", "work_item", "slice"):
         written.append(str(world.all(f"SELECT t::text FROM quality.{table} t")))
     written.append(str(world.all("SELECT t::text FROM audit.act t")))
-    pages = [p for p in docs_root(world.settings.home).rglob("*.html") if f"/{counts['run_id']}/" in str(p)]
+    root = docs_root(world.settings.home)
+    pages = [p for p in root.rglob("*.html") if f"/{counts['run_id']}/" in str(p)]
     assert len(pages) > 10
+    pages.append(root / "index.html")
     written += [p.read_text("utf-8") for p in pages]
     everything = "\n".join(written)
     assert "no_personal_numbers" in everything
     for value in (PERSON, PERSON_15, PERSON[6:], secret, TOO_LONG[:50]):
         assert value not in everything
+
+
+def test_the_page_tells_ops_staff_what_is_held_and_why_and_asks_no_other_host(world):
+    too_long_for_the_province(world)
+    counts = run(world)
+    root = docs_root(world.settings.home)
+    page = (root / "index.html").read_text("utf-8")
+    for said in ("暂停上报", "行政处罚", "最长 2000 字", "严重（暂停上报）", f"第 {counts['run_id']} 次"):
+        assert said in page
+    pages = [p for p in root.rglob("*.html") if f"/{counts['run_id']}/" in str(p)]
+    for text in (page, *(p.read_text("utf-8") for p in pages)):
+        assert not re.search(r"""<(?:script|img)[^>]+src=["']https?:|<link[^>]+href=["']https?:""", text)
 
 
 def test_a_broken_check_quotes_no_value(world, caplog, capfd):
@@ -602,7 +617,8 @@ def test_old_data_docs_go(world):
         world.report()
         run(world)
         assert len([p for p in root.iterdir() if p.is_dir()]) == KEPT_RUNS
-        assert f"第 {900_000 + KEPT_RUNS + 4} 次" in (root / "index.html").read_text("utf-8")
+        assert (root / str(900_000 + KEPT_RUNS + 4)).exists()
+        assert not (root / "900000").exists()
     finally:
         for path in root.glob("900*"):
             path.rmdir()

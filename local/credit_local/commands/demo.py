@@ -68,6 +68,7 @@ def _where_to_look(stack: Stack) -> None:
   记录          .venv/bin/credit records --dataset penalty
   暂停的数据    .venv/bin/credit quality holds   放行：credit quality release 编号 --by 姓名 --reason 理由
   单位的回执    .venv/bin/credit-producer receipts --unit market
+  质量页面      {stack.home / "great_expectations" / "data_docs" / "index.html"}
   日志          {stack.home / "logs"}
   Airflow       {airflow.url}  用户 {airflow.user}  口令 {airflow.password}
 停止：.venv/bin/credit down"""
