@@ -17,6 +17,7 @@ from psycopg2.extras import RealDictCursor
 
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.county_errors import UnknownUnit
+from credit_schemas.destination_terms import load_terms
 
 from . import statements as sql
 from .gate import list_holds, list_work_items
@@ -31,6 +32,7 @@ body { font: 15px/1.6 "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; margin:
 h1 { font-size: 24px; margin: 0; } h2 { font-size: 18px; margin: 28px 0 8px; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: 6px 10px; vertical-align: top; }
 th { background: #eef2f6; white-space: nowrap; } tr + tr td { border-top: 1px solid #dde3ea; }
+td:nth-child(-n+3) { white-space: nowrap; }
 .none { color: #2f6f3e; } .note { color: #5a6672; margin: 4px 0; } code { font-size: 13px; }
 """
 
@@ -42,10 +44,10 @@ def write_page(con: connection, root: Path, catalogue: Catalogue, kept: Sequence
         failures = [dict(row) for row in cur.fetchall()]
         cur.execute(sql.LATEST_RUNS, [len(kept)])
         runs = [dict(row) for row in cur.fetchall()]
-    titles = {e.id: e for e in load_suites(catalogue.county.parameters.get("quality"))}
-    named = [_named(row, catalogue, titles) for row in failures]
-    holds = [_named(row, catalogue, titles) for row in list_holds(con)]
-    items = [_named(row, catalogue, titles) for row in list_work_items(con, limit=ITEMS_SHOWN)]
+    names = _Names(catalogue)
+    named = [names.of(row) for row in failures]
+    holds = [names.of(row) for row in list_holds(con)]
+    items = [names.of(row) for row in list_work_items(con, limit=ITEMS_SHOWN)]
     con.rollback()
     now = datetime.now(catalogue.county.zone)
     body = [
@@ -103,22 +105,32 @@ def write_page(con: connection, root: Path, catalogue: Catalogue, kept: Sequence
     return target
 
 
-def _named(row: Mapping[str, Any], catalogue: Catalogue, rules: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with Chinese names in place of codes."""
-    try:
-        unit = catalogue.county.units.get(row["unit"]).name
-    except UnknownUnit:
-        unit = row["unit"]
-    dataset = catalogue.datasets.get(row["dataset"])
-    rule = rules.get(row["rule_id"])
-    return {
-        **row,
-        "unit": unit,
-        "dataset": dataset.cn if dataset else row["dataset"],
-        "destination": row.get("destination") or "—",
-        "title": rule.title if rule else row["rule_id"],
-        "severity": SEVERITIES.get(str(row.get("severity")), ""),
-    }
+class _Names:
+    """Chinese names in place of codes."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._titles = {e.id: e.title for e in load_suites(catalogue.county.parameters.get("quality"))}
+        self._destinations = {t.id: t.name for t in load_terms(catalogue.county, catalogue.datasets).values()}
+
+    def of(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row of a result, hold or work item as a person reads it."""
+        dataset = self._catalogue.datasets.get(row["dataset"])
+        destination = row.get("destination") or ""
+        return {
+            **row,
+            "unit": self._unit(row["unit"]),
+            "dataset": dataset.cn if dataset else row["dataset"],
+            "destination": self._destinations.get(destination, destination) or "—",
+            "title": self._titles.get(row["rule_id"], row["rule_id"]),
+            "severity": SEVERITIES.get(str(row.get("severity")), ""),
+        }
+
+    def _unit(self, code: str) -> str:
+        try:
+            return self._catalogue.county.units.get(code).name
+        except UnknownUnit:
+            return code
 
 
 def _docs_link(run: Mapping[str, Any], kept: Sequence[str]) -> str:
