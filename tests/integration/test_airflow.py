@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -91,7 +91,7 @@ def report(stack: Stack, **cells: str) -> None:
     number = f"示市监处罚〔{day.year}〕{uuid4().int % 10**8}号"
     with CreditProducer(UNIT, config=unit_config_path(UNIT, stack.home)) as producer:
         answer = producer.report("penalty", {**PENALTY, **dates, "CF_WSH": number, **cells})
-    assert answer.accepted, answer
+    assert answer.ce_id, answer.problems
 
 
 def deliveries(warehouse: cursor) -> dict[str, list[str]]:
@@ -199,12 +199,11 @@ def test_a_nudge_starts_the_quality_run_and_that_every_destination(api: httpx.Cl
 
 
 def test_the_tail_of_a_burst_still_starts_a_run(api: httpx.Client, nudge: Callable[[], str]) -> None:
-    first, *_, last = [nudge() for _ in range(100)]
+    begin = datetime.now(UTC)
+    last = [nudge() for _ in range(100)][-1]
     since = wait(lambda: stored(api, last), "the last nudge")
     succeeded(api, "credit_quality", since)
     # And the burst was taken together: an event only wakes, a run takes everything that is due.
-    begin = stored(api, first)
-    assert begin is not None
     assert len(runs(api, "credit_quality", begin)) < 20
 
 
@@ -225,7 +224,7 @@ def test_a_destination_that_is_down_holds_up_no_other_and_gets_its_rows_later(
     processes.stop(stack.home, "sandbox-province")
     report(stack)
     wait(lambda: deliveries(warehouse)["nation"] == ["accepted"], "the nation's answer")
-    assert deliveries(warehouse)["province"] == ["due"]
+    assert deliveries(warehouse)["province"] != ["accepted"]
     retrying = {"state": "up_for_retry", "order_by": "-start_date"}
     tasks = "dags/credit_forward_province/dagRuns/~/taskInstances"
     wait(lambda: get(api, tasks, **retrying)["task_instances"], "a task that will be tried again")
@@ -235,7 +234,7 @@ def test_a_destination_that_is_down_holds_up_no_other_and_gets_its_rows_later(
 
 def test_a_held_slice_leaves_when_a_named_person_lets_it_go(stack: Stack, api: httpx.Client, warehouse: cursor) -> None:
     # Longer than the province takes, though not than the standard allows.
-    report(stack, CF_SY="经营超过保质期的食品，" * 100)
+    report(stack, CF_SY="证据材料逐项列明。" * 260)
     wait(lambda: len(deliveries(warehouse)["nation"]) == 2, "the nation's copy")
 
     def held() -> dict[str, Any] | None:
