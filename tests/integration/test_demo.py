@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -28,9 +29,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         PostgresServer(home).destroy()
 
 
-def credit(home: Path, *arguments: str) -> str:
+def credit(home: Path, *arguments: str, program: str = "credit_local") -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "credit_local", *arguments],
+        [sys.executable, "-m", program, *arguments],
         env={**os.environ, "CREDIT_HOME": str(home)},
         capture_output=True,
         text=True,
@@ -62,6 +63,9 @@ def test_the_demo_runs_twice_with_the_same_figures_and_down_leaves_no_process(ho
     assert licences[:3] == [8, 2, 6]
     assert ledger[1] == ledger[5] == 0, "the ledger stays in the county"
     figures = credit(home, "figures", "--json")
+    heard = credit(home, "receipts", "--unit", "market", "--json", program="credit_producer").splitlines()
+    accepted = [r for r in map(json.loads, heard) if (r["status"], r["destination"]) == ("accepted", "province")]
+    assert len({r["record_no"] for r in accepted}) == market[2], "the province's answer reached the department"
 
     second = credit(home, "demo")
     assert closing_table(second) == closing_table(first)
