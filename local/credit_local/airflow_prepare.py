@@ -1,14 +1,15 @@
 """Make Airflow's metadata ready: tables of this version, roles, the one login.
 
 Run as a program (`python -m credit_local.airflow_prepare`) with Airflow's environment plus
-CREDIT_AIRFLOW_USER and CREDIT_AIRFLOW_PASSWORD; never imported, because importing Airflow reads the
-environment once for the whole process.
+CREDIT_AIRFLOW_USER and CREDIT_AIRFLOW_PASSWORD, and perhaps CREDIT_AIRFLOW_POOLS (names, parted by commas); never
+imported, because importing Airflow reads the environment once for the whole process.
 """
 
 from __future__ import annotations
 
 import os
 
+from airflow.models.pool import Pool
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.utils import db
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
@@ -36,5 +37,13 @@ def prepare(user: str, password: str) -> None:
         raise SystemExit("could not set the Airflow login")
 
 
+def ensure_pools(names: list[str]) -> None:
+    """Make each missing pool with one slot; a pool that exists keeps the size an operator gave it."""
+    for name in names:
+        if Pool.get_pool(name) is None:
+            Pool.create_or_update_pool(name, slots=1, description="", include_deferred=False)
+
+
 if __name__ == "__main__":
     prepare(os.environ["CREDIT_AIRFLOW_USER"], os.environ["CREDIT_AIRFLOW_PASSWORD"])
+    ensure_pools([name for name in os.environ.get("CREDIT_AIRFLOW_POOLS", "").split(",") if name])

@@ -1,9 +1,10 @@
-"""A self-made certificate authority and one server certificate for the loopback address."""
+"""A self-made certificate authority and one server certificate: loopback, and the host names of a deployment."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -21,13 +22,16 @@ _RENEW_DAYS = 30
 _BACKDATE = dt.timedelta(hours=1)  # clocks in virtual machines jump back
 
 
-def ensure_certificates(folder: Path) -> tuple[Path, Path]:
-    """Make what is missing or about to expire below `folder`.
+def ensure_certificates(folder: Path, hosts: Sequence[str] = ()) -> tuple[Path, Path]:
+    """Make what is missing, about to expire or made for other hosts below `folder`.
+
+    Args:
+        hosts: host names and addresses covered beside 127.0.0.1 and localhost.
 
     Returns:
         (CA certificate for clients, PEM file with the server's private key and chain, mode 0600).
-        The names covered are the address 127.0.0.1 and the host name localhost.
     """
+    names = _alternative_names(hosts)
     ca_file, ca_key_file, server_file = folder / "ca.pem", folder / "ca.key", folder / "server.pem"
     if not (ca_file.exists() and ca_key_file.exists()):
         key = ec.generate_private_key(ec.SECP256R1())
@@ -35,20 +39,33 @@ def ensure_certificates(folder: Path) -> tuple[Path, Path]:
         write_private(ca_file, _text(_authority(key)))
         ca_file.chmod(0o644)
         server_file.unlink(missing_ok=True)
-    if not _still_good(server_file):
+    if not _still_good(server_file, names):
         ca = x509.load_pem_x509_certificate(ca_file.read_bytes())
         ca_key = serialization.load_pem_private_key(ca_key_file.read_bytes(), None)
         if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
             raise TypeError(f"{ca_key_file} holds no EC key")
         key = ec.generate_private_key(ec.SECP256R1())
-        write_private(server_file, _pem(key) + _text(_server(key, ca, ca_key)) + _text(ca))
+        write_private(server_file, _pem(key) + _text(_server(key, ca, ca_key, names)) + _text(ca))
     return ca_file, server_file
 
 
-def _still_good(server_file: Path) -> bool:
+def _alternative_names(hosts: Sequence[str]) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = []
+    for host in dict.fromkeys(["127.0.0.1", "localhost", *hosts]):
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(host)))
+        except ValueError:
+            names.append(x509.DNSName(host))
+    return names
+
+
+def _still_good(server_file: Path, names: Sequence[x509.GeneralName]) -> bool:
     if not server_file.exists():
         return False
     certificate = x509.load_pem_x509_certificate(server_file.read_bytes())
+    covered = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    if set(covered) != set(names):
+        return False
     left = certificate.not_valid_after_utc - dt.datetime.now(dt.UTC)
     return left > dt.timedelta(days=_RENEW_DAYS)
 
@@ -96,9 +113,11 @@ def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def _server(
-    key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey,
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
+    names: Sequence[x509.GeneralName],
 ) -> x509.Certificate:
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
     # clientAuth too: the broker connects to itself and to its controller with the same key.
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     return (

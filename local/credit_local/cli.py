@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("forwarding", "恢复一个暂停的目的地"),
     "figures": ("reading", "数字：合格、迟报、疑似瞒报，按单位和数据集"),
     "records": ("reading", "记录：数据仓库里的数据（个人号码不显示）"),
+    "prepare": ("deploy", "部署：准备外部的数据库和 Kafka，生成各单位的配置"),
+    "secrets": ("deploy", "部署：生成口令文件"),
+    "certificates": ("deploy", "部署：生成 Kafka 的证书"),
+    "airflow": ("deploy", "部署：运行 Airflow 的一个服务，或检查它是否正常"),
     "catalogue": ("reading", "目录：单位、数据集、职责"),
 }
 

@@ -19,15 +19,10 @@ from typing import Any
 
 import httpx
 
-from credit_consumer.topics import provision
 from credit_platforms.destinations import destination_ids
-from credit_producer.settings import unit_config_path, write_unit_config
 from credit_schemas import topics as names
 from credit_schemas.catalogue import Catalogue, load_catalogue
-from credit_warehouse.connect import dsn
-from credit_warehouse.keys import create_keys, load_keys
-from credit_warehouse.migrate import migrate
-from credit_warehouse.roles import SERVICES, create_roles
+from credit_warehouse.roles import SERVICES
 from credit_warehouse.settings import ENV_FILE, Settings
 
 from . import processes
@@ -37,6 +32,7 @@ from .errors import LocalError
 from .kafka import KafkaServer
 from .ports import LOOPBACK, free_port
 from .postgres import PostgresServer
+from .provisioning import Handout, new_password, prepare_broker, prepare_database, unit_principals
 from .state import read_state, write_private, write_state
 
 DATABASE, AIRFLOW_DATABASE, AIRFLOW_ROLE = "credit", "airflow", "airflow"
@@ -79,7 +75,6 @@ class Stack:
             broker = pool.submit(self.kafka.start)
             self.postgres.start()
             self._prepare_database(catalogue)
-            create_keys(self.home / "keys")
             airflow = pool.submit(self._start_airflow) if with_airflow else None
             broker.result()
             say("建立主题、账号和权限 …")
@@ -128,9 +123,7 @@ class Stack:
         return dict(self._state["sandbox_keys"])
 
     def _prepare_database(self, catalogue: Catalogue) -> None:
-        passwords = self._state["database_passwords"]
-        create_roles(self.postgres.superuser_dsn, DATABASE, passwords)
-        migrate(dsn(self._settings(), "owner"), catalogue.datasets.values(), date.today())
+        prepare_database(self.postgres.superuser_dsn, self._settings(), catalogue, date.today())
         self.postgres.ensure_login(AIRFLOW_ROLE)
         self.postgres.ensure_database(AIRFLOW_DATABASE, AIRFLOW_ROLE)
 
@@ -146,29 +139,22 @@ class Stack:
         )
 
     def _provision(self, catalogue: Catalogue) -> None:
-        county = catalogue.county
-        units = [unit.code for unit in county.units]
-        principals = [*map(names.unit_principal, units), *names.SERVICE_PRINCIPALS]
+        principals = [*unit_principals(catalogue).values(), *names.SERVICE_PRINCIPALS]
         passwords = {name: self._kafka_password(name) for name in principals}
         write_state(self._state_file, self._state)
+        handout = Handout(self.home, self.kafka.bootstrap, self.kafka.cafile, spools=self.home / "spool")
         with closing(self.kafka.admin()) as admin:
-            provision(admin, county.code, units, passwords, trust_producer_time=self.trust_producer_time)
-        center_key = str(load_keys(self.home / "keys").center[-1].public)
-        for unit in units:
-            write_unit_config(
-                unit_config_path(unit, self.home),
-                unit=unit,
-                county=county.code,
-                bootstrap=self.kafka.bootstrap,
-                username=names.unit_principal(unit),
-                password=passwords[names.unit_principal(unit)],
-                center_key=center_key,
-                cafile=self.kafka.cafile,
-                spool=self.home / "spool" / f"{unit}.sqlite",
+            prepare_broker(
+                admin,
+                catalogue,
+                passwords,
+                handout,
+                self.home / "keys",
+                trust_producer_time=self.trust_producer_time,
             )
 
     def _kafka_password(self, principal: str) -> str:
-        return str(self._state["kafka_passwords"].setdefault(principal, secrets.token_urlsafe(24)))
+        return str(self._state["kafka_passwords"].setdefault(principal, new_password()))
 
     def _write_settings(self) -> None:
         values = {
@@ -241,7 +227,7 @@ def require_running(stack: Stack, name: str) -> None:
 
 def _new_state() -> dict[str, Any]:
     return {
-        "database_passwords": {service: secrets.token_urlsafe(24) for service in ("owner", *SERVICES)},
+        "database_passwords": {service: new_password() for service in ("owner", *SERVICES)},
         "kafka_passwords": {},
         "sandbox_ports": {persona: free_port() for persona in ("province", "nation")},
         "sandbox_keys": {client: secrets.token_hex(32) for client in (COUNTY_CLIENT, SWITCH_CLIENT)},

@@ -43,7 +43,9 @@ def load_access(destination: Destination, settings: Settings) -> Access:
     """
     prefix = f"{PREFIX}{destination.id.upper()}_"
     # Prefix and file differ by destination and run folder; pydantic-settings takes both as keywords unknown to mypy.
-    given = Access(_env_prefix=prefix, _env_file=settings.home / ENV_FILE)  # type: ignore[call-arg]
+    given = Access(  # type: ignore[call-arg]
+        _env_prefix=prefix, _env_file=settings.home / ENV_FILE, _secrets_dir=settings.secrets
+    )
     url = given.url or destination.url
     if not url:
         raise SettingMissing(f"{prefix}url")

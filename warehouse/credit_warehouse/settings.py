@@ -1,10 +1,12 @@
 """The center's settings, from the environment (prefix CREDIT_) or from `center.env` in the run folder.
 
-Each service needs only its own password; a setting that a service does not use may be absent.
+Each service needs only its own password; a setting that a service does not use may be absent. A password may also
+be a file of its own in the folder CREDIT_SECRETS (container secrets), named as the setting in small letters.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from credit_schemas.home import find_home
 
 ENV_FILE = "center.env"
+SECRETS = "CREDIT_SECRETS"
 
 
 class SettingMissing(Exception):
@@ -32,6 +35,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CREDIT_", extra="ignore")
 
     home: Path = Path(".credit")
+    secrets: Path | None = None
     database_host: str = "127.0.0.1"
     database_port: int = 5432
     database_name: str = "credit"
@@ -81,4 +85,10 @@ def load_settings() -> Settings:
     """The settings of this process: environment first, then `center.env` of the run folder."""
     home = find_home()
     # The values come from the environment; pydantic-settings takes the file as a keyword that mypy does not know.
-    return Settings(_env_file=home / ENV_FILE, home=home)  # type: ignore[call-arg]
+    return Settings(_env_file=home / ENV_FILE, _secrets_dir=secrets_folder(), home=home)  # type: ignore[call-arg]
+
+
+def secrets_folder() -> Path | None:
+    """The folder of secret files that the environment names."""
+    named = os.environ.get(SECRETS)
+    return Path(named) if named else None
