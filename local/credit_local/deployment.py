@@ -16,7 +16,9 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import psycopg2
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
 from psycopg2.extensions import make_dsn
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,8 +45,23 @@ from .state import write_private
 KAFKA_SERVICES = ("consumer", "relay", "airflow")
 AIRFLOW_PORT = 8080
 CA_NAME = "ca.pem"
+# A wrong password shows only as silence: kafka-python would wait for 30 s. A busy broker answers within two.
+KAFKA_ANSWER_MS = 10_000
 
 Say = Callable[[str], None]
+
+
+class Unreachable(LocalError):
+    """A server of the deployment does not answer, or does not let its administrator in."""
+
+    retriable = True
+
+    def __init__(self, server: str, address: str, why: str) -> None:
+        self.server, self.address = server, address
+        reason = why.strip().splitlines()[0] if why.strip() else "没有说明"
+        super().__init__(
+            f"{server}（{address}）连不上或不能登录：{reason}。请检查地址、证书和管理员口令，确认它在运行，然后重试。"
+        )
 
 
 class DeploySettings(BaseSettings):
@@ -91,28 +108,36 @@ def prepare(settings: Settings, deploy: DeploySettings, say: Say) -> None:
 
     Raises:
         SettingMissing: a password is not set.
-        ProvisionError, KafkaError, psycopg2.Error: a server refused, or cannot be reached.
+        Unreachable: a server does not answer, or does not know the administrator.
+        ProvisionError: the broker refused a part.
+        SettingsError: a unit's configuration of an earlier run cannot be read.
         LocalError: Airflow's metadata could not be made.
     """
     catalogue = load_catalogue()
     superuser = _superuser_dsn(settings, deploy)
-    applied = prepare_database(superuser, settings, catalogue, date.today())
+    try:
+        applied = prepare_database(superuser, settings, catalogue, date.today())
+    except psycopg2.OperationalError as error:
+        raise Unreachable("数据库", f"{settings.database_host}:{settings.database_port}", str(error)) from error
     say(f"数据库：角色已建立，执行升级 {len(applied)} 项。")
+    units = settings.home / "units"
+    handout = Handout(settings.home, deploy.unit_bootstrap or settings.kafka_bootstrap, _ca_for_units(settings, units))
     passwords = handed_out_passwords(catalogue, settings.home)
     for service in KAFKA_SERVICES:
         passwords[f"center.{service}"] = str(settings.kafka_client(service)["sasl_plain_password"])
-    units = settings.home / "units"
-    handout = Handout(settings.home, deploy.unit_bootstrap or settings.kafka_bootstrap, _ca_for_units(settings, units))
-    with closing(KafkaAdminClient(**_admin_client(settings, deploy))) as admin:
-        report = prepare_broker(
-            admin,
-            catalogue,
-            passwords,
-            handout,
-            settings.keys or settings.home / "keys",
-            replication=deploy.kafka_replication,
-            trust_producer_time=settings.trust_producer_time,
-        )
+    try:
+        with closing(KafkaAdminClient(**_admin_client(settings, deploy))) as admin:
+            report = prepare_broker(
+                admin,
+                catalogue,
+                passwords,
+                handout,
+                settings.keys or settings.home / "keys",
+                replication=deploy.kafka_replication,
+                trust_producer_time=settings.trust_producer_time,
+            )
+    except KafkaError as error:
+        raise Unreachable("Kafka", settings.kafka_bootstrap, type(error).__name__) from error
     say(
         f"Kafka：新建主题 {len(report.created)} 个，补充权限 {report.rights_added} 条，"
         f"设置账号 {len(report.users)} 个。"
@@ -208,6 +233,7 @@ def _admin_client(settings: Settings, deploy: DeploySettings) -> dict[str, objec
         **settings.kafka_client("consumer"),
         "sasl_plain_username": deploy.kafka_admin_user,
         "sasl_plain_password": deploy.secret("kafka_admin_password"),
+        "bootstrap_timeout_ms": KAFKA_ANSWER_MS,
     }
 
 

@@ -6,7 +6,6 @@ Everything here may be repeated, and nothing is ever removed.
 from __future__ import annotations
 
 import secrets
-import tomllib
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from kafka.admin import KafkaAdminClient
 from psycopg2 import sql
 
 from credit_consumer.topics import ProvisionReport, provision
-from credit_producer.settings import unit_config_path, write_unit_config
+from credit_producer.settings import read_settings, unit_config_path, write_unit_config
 from credit_schemas import topics as names
 from credit_schemas.catalogue import Catalogue
 from credit_warehouse.connect import dsn
@@ -91,6 +90,9 @@ def handed_out_passwords(catalogue: Catalogue, home: Path) -> dict[str, str]:
     """Password by unit principal: the one in the unit's configuration, else a new one.
 
     The configuration a department holds must stay valid, however often the center prepares again.
+
+    Raises:
+        SettingsError: a configuration that exists cannot be read; it is mended or removed by a person.
     """
     return {
         principal: _handed_out(unit_config_path(unit, home)) or new_password()
@@ -148,7 +150,4 @@ def prepare_broker(
 
 
 def _handed_out(path: Path) -> str | None:
-    try:
-        return str(tomllib.loads(path.read_text(encoding="utf-8"))["kafka"]["password"])
-    except FileNotFoundError:
-        return None
+    return str(read_settings(path).kafka.client_config()["sasl_plain_password"]) if path.exists() else None

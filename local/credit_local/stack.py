@@ -22,6 +22,7 @@ import httpx
 from credit_platforms.destinations import destination_ids
 from credit_schemas import topics as names
 from credit_schemas.catalogue import Catalogue, load_catalogue
+from credit_warehouse.keys import create_keys
 from credit_warehouse.roles import SERVICES
 from credit_warehouse.settings import ENV_FILE, Settings
 
@@ -75,6 +76,7 @@ class Stack:
             broker = pool.submit(self.kafka.start)
             self.postgres.start()
             self._prepare_database(catalogue)
+            create_keys(self.home / "keys")  # before Airflow, whose first run may already ask for them
             airflow = pool.submit(self._start_airflow) if with_airflow else None
             broker.result()
             say("建立主题、账号和权限 …")

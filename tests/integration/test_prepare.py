@@ -247,3 +247,23 @@ def test_a_missing_password_is_named(site, prepared):
     assert done.returncode == 1
     assert "CREDIT_DATABASE_ADMIN_PASSWORD" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "server"), [("CREDIT_DATABASE_PORT", "数据库"), ("CREDIT_KAFKA_BOOTSTRAP", "Kafka")]
+)
+def test_a_server_that_does_not_answer_is_told_in_one_sentence(site, prepared, setting, server):
+    port = free_port()
+    nobody = str(port) if setting.endswith("PORT") else f"{LOOPBACK}:{port}"
+    before = written(site)
+    done = subprocess.run(
+        [sys.executable, "-m", "credit_local", "prepare"],
+        env={**site.env, setting: nobody},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert f"错误：{server}（{LOOPBACK}:{port}）连不上或不能登录" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert written(site) == before
