@@ -56,8 +56,9 @@ python_env() {
     fi
     say "准备 Python 环境 .venv …"
     [ -x .venv/bin/python ] || "$uv" venv -q --python "$(command -v python3)" .venv
-    # Hashes are checked for every file; our own three distributions are linked, not copied.
-    "$uv" pip sync -q --python .venv/bin/python --require-hashes requirements.lock
+    # Hashes are checked for every file; our own three distributions are linked, not copied. Compiled once here, because
+    # the first start of Airflow would pay for it otherwise.
+    "$uv" pip sync -q --python .venv/bin/python --require-hashes --compile-bytecode requirements.lock
     "$uv" pip install -q --python .venv/bin/python --no-deps -e schemas -e producers -e .
     echo "$wanted" > "$stamp"
 }
