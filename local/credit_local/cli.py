@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("deploy", "部署：准备外部的数据库和 Kafka，生成各单位的配置"),
     "secrets": ("deploy", "部署：生成口令文件"),
     "certificates": ("deploy", "部署：生成 Kafka 的证书"),
+    "keys": ("keys", "中心的密钥：查看编号，换发新的公钥"),
     "airflow": ("deploy", "部署：运行 Airflow 的一个服务，或检查它是否正常"),
     "catalogue": ("reading", "目录：单位、数据集、职责"),
 }

@@ -56,14 +56,25 @@ def create_keys(folder: Path) -> None:
         ("at-rest-1.key", lambda: secrets.token_bytes(AT_REST_BYTES)),
     ):
         if not (folder / name).exists():
-            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as out:
-                out.write(content())
+            _write_new(folder / name, content())
+
+
+def add_center_key(folder: Path) -> Path:
+    """Make the next `center-<n>.pem`; earlier ones stay, for they alone open what was sealed for them.
+
+    Departments seal for the newest from the day they get their new configuration. Raises KeysMissing.
+    """
+    files = _center_files(folder)
+    if not files:
+        raise KeysMissing(folder, "center-1.pem")
+    path = folder / f"center-{_version(files[-1]) + 1}.pem"
+    _write_new(path, generate_center_key().to_pem(None))
+    return path
 
 
 def load_keys(folder: Path) -> CenterKeys:
     """Load the key folder. Raises KeysMissing."""
-    pems = sorted(folder.glob("center-*.pem"))
+    pems = _center_files(folder)
     at_rest = sorted(folder.glob("at-rest-*.key"), key=_version)
     for found, name in ((pems, "center-1.pem"), (at_rest, "at-rest-1.key")):
         if not found:
@@ -78,6 +89,16 @@ def load_keys(folder: Path) -> CenterKeys:
         lookup_secret=secret,
         at_rest=AtRest(newest.read_bytes(), _version(newest)),
     )
+
+
+def _center_files(folder: Path) -> list[Path]:
+    """By number, not by letter: center-10 is newer than center-9."""
+    return sorted(folder.glob("center-*.pem"), key=_version)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(content)
 
 
 def _version(path: Path) -> int:
