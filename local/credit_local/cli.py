@@ -67,8 +67,25 @@ def main() -> None:
     try:
         credit(prog_name="credit")
     except Exception as error:
-        # Every error tree of ours carries `retriable`; anything else is a defect and deserves its traceback.
-        if not hasattr(error, "retriable"):
+        sentence = told(error)
+        if sentence is None:
             raise
-        click.echo(f"错误：{error}", err=True)
+        click.echo(f"错误：{sentence}", err=True)
         sys.exit(1)
+
+
+def told(error: Exception) -> str | None:
+    """What a person is told of an error; None for a defect of ours, which deserves its traceback."""
+    # Every error tree of ours carries `retriable`.
+    if hasattr(error, "retriable"):
+        return str(error)
+    import psycopg2  # late: `credit --help` needs no database
+
+    # Without an SQLSTATE no server has answered: it is down, elsewhere, or does not let us in.
+    if isinstance(error, psycopg2.OperationalError) and error.pgcode is None:
+        reason = (str(error).strip().splitlines() or ["没有说明"])[0]
+        return (
+            f"数据库连不上（{reason}）。请确认它在运行（本机的整套系统用 credit up 启动，credit status 查看），"
+            "再检查设置 CREDIT_DATABASE_… 的地址和口令。"
+        )
+    return None

@@ -36,6 +36,8 @@ from .postgres import PostgresServer
 from .provisioning import Handout, new_password, prepare_broker, prepare_database, unit_principals
 from .state import read_state, write_private, write_state
 
+# Ports and passwords of an embedded stack; there is one where this file is.
+STATE_FILE = "stack.json"
 DATABASE, AIRFLOW_DATABASE, AIRFLOW_ROLE = "credit", "airflow", "airflow"
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 # Stand-ins answer within two seconds on idle cores.
@@ -58,7 +60,7 @@ class Stack:
         """
         self.home = home.resolve()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._state_file = self.home / "stack.json"
+        self._state_file = self.home / STATE_FILE
         state = read_state(self._state_file)
         if state is None:
             state = {"trust_producer_time": trust_producer_time, **_new_state()}

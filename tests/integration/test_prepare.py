@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -237,6 +238,22 @@ def test_each_role_reaches_the_new_database(site, prepared):
             password=site.secret(f"credit_database_password_{service}"),
         )
         con.close()
+
+
+@pytest.mark.parametrize("command", [["status", "--json"], ["figures", "--json"], ["deadletters", "list", "--json"]])
+def test_a_reader_with_its_one_password_sees_the_state_of_a_deployment(site, prepared, tmp_path, command):
+    """The service `reader` of docker-compose.yml: no run folder it could write, no other secret."""
+    (tmp_path / "credit_database_password_reader").write_text(site.secret("credit_database_password_reader"))
+    env = {**site.env, "CREDIT_SECRETS": str(tmp_path), "CREDIT_HOME": str(tmp_path / "none")}
+    done = subprocess.run(
+        [sys.executable, "-m", "credit_local", *command], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    if command[0] == "status":
+        assert answer[0]["running"] == []
+        assert answer[0]["waiting"]["死信"] == 0
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_missing_password_is_named(site, prepared):

@@ -22,6 +22,8 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 START = (ROOT / "deploy" / "kafka" / "start.sh").read_text(encoding="utf-8")
 OWN = {name: s for name, s in COMPOSE["services"].items() if s["image"].startswith("credit-center")}
+# Ends by itself: the preparation, and what a person starts by hand.
+ONE_SHOT = ("prepare", "reader")
 # A value that is a reference to the environment, with or without something to fall back on.
 REFERENCE = re.compile(r"\$\{(\w+)[^}]*\}")
 
@@ -122,6 +124,14 @@ def test_a_service_gets_its_own_passwords_alone(service):
     }
 
 
+def test_who_only_reads_has_one_password_that_shows_no_number_and_does_not_start_by_itself():
+    reader = COMPOSE["services"]["reader"]
+    assert secrets_of(reader) == {"credit_database_password_reader"}
+    assert not reader.get("volumes")
+    assert reader["profiles"] == ["tools"]
+    assert reader["networks"] == ["back"]
+
+
 def test_only_the_preparation_gets_an_administrators_password():
     admins = {"credit_database_admin_password", "credit_kafka_admin_password", "credit_database_password_owner"}
     holders = {name for name, s in COMPOSE["services"].items() if secrets_of(s) & admins}
@@ -146,7 +156,7 @@ def test_the_container_can_do_little_more_than_its_work(name):
     assert "no-new-privileges:true" in service["security_opt"]
     assert service["read_only"] is True
     assert not service.get("privileged")
-    assert service["restart"] == ("no" if name == "prepare" else "unless-stopped")
+    assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped")
     if name != "postgres":  # becomes its own user by itself
         assert not service.get("cap_add")
 
@@ -189,7 +199,7 @@ def test_images_are_pinned_to_a_version():
 
 def test_every_command_exists():
     for name, service in OWN.items():
-        assert service["command"][0] in COMMANDS, name
+        assert service.get("command", ["figures"])[0] in COMMANDS, name
         check = service.get("healthcheck", {}).get("test")
         if check:
             assert check[:2] == ["CMD", "credit"]

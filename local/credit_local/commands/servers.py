@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from credit_schemas.home import FOLDER, find_home
+from credit_warehouse.settings import load_settings
 
-from ..stack import Stack
+from .. import processes
+from ..stack import STATE_FILE, Stack
 from .options import database, emit_json, json_option
 
 
@@ -64,18 +66,31 @@ BACKLOG = {
 @json_option
 def status(as_json: bool) -> None:
     """看各程序是否在运行、积压多少。"""
-    stack = Stack(stack_home())
-    running = stack.running()
-    waiting: dict[str, int] = {}
-    if "postgres" in running:
-        with database("reader") as con, con.cursor() as cur:
-            for name, query in BACKLOG.items():
-                cur.execute(query)
-                waiting[name] = (cur.fetchone() or (0,))[0]
+    home = stack_home()
+    # A deployment has no embedded stack here: its settings lead to its database all the same.
+    embedded = (home / STATE_FILE).exists()
+    running = [process.name for process in processes.running(home)] if embedded else []
+    waiting = _backlog() if "postgres" in running or _deployed(embedded) else {}
     if as_json:
-        emit_json([{"home": str(stack.home), "running": running, "waiting": waiting}])
+        emit_json([{"home": str(home), "running": running, "waiting": waiting}])
         return
-    click.echo(f"运行目录：{stack.home}")
-    click.echo(f"正在运行：{'、'.join(running)}。" if running else "没有程序在运行；用 credit up 启动。")
+    click.echo(f"运行目录：{home}")
+    if running:
+        click.echo(f"正在运行：{'、'.join(running)}。")
+    elif not waiting:
+        click.echo("没有程序在运行；用 credit up 启动。")
     if waiting:
         click.echo("，".join(f"{name} {count}" for name, count in waiting.items()) + "。")
+
+
+def _deployed(embedded: bool) -> bool:
+    return not embedded and load_settings().database_password_reader is not None
+
+
+def _backlog() -> dict[str, int]:
+    waiting = {}
+    with database("reader") as con, con.cursor() as cur:
+        for name, query in BACKLOG.items():
+            cur.execute(query)
+            waiting[name] = (cur.fetchone() or (0,))[0]
+    return waiting
