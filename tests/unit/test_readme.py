@@ -11,7 +11,11 @@ import click
 import pytest
 
 from credit_local.cli import credit
+from credit_local.deployment import DeploySettings
+from credit_platforms.access import PREFIX, Access
 from credit_producer.cli import cli as producer
+from credit_schemas.county import SETTING
+from credit_warehouse.settings import SECRETS, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS: dict[str, click.Group] = {"credit": credit, "credit-producer": producer}
@@ -110,6 +114,26 @@ def test_the_readme_gives_a_reason_for_every_dependency(name: str) -> None:
                 continue
             said = package.removeprefix(ours[2])
             assert re.search(rf"\b{re.escape(said)}\b", text), f"{package} of {project}"
+
+
+def test_every_setting_stands_in_a_table_for_operators() -> None:
+    wanted = {f"CREDIT_{name}".upper() for model in (Settings, DeploySettings) for name in model.model_fields}
+    wanted |= {f"{PREFIX}<目的地>_{name}".upper() for name in Access.model_fields} | {SETTING, SECRETS}
+    rows = re.findall(r"^\| (`CREDIT_[^|]+) \|", "".join(read(ROOT / f"docs/{g}.md") for g in GUIDES), re.MULTILINE)
+    assert wanted - {name for row in rows for name in named_in(row)} == set()
+
+
+def named_in(row: str) -> set[str]:
+    """The settings of a table row; `CREDIT_A_B` `_C` is short for CREDIT_A_B and CREDIT_A_C (or CREDIT_C)."""
+    names: set[str] = set()
+    base = ""
+    for word in re.findall(r"`([^`]+)`", row):
+        if word.startswith("CREDIT_"):
+            names.add(word)
+            base = word
+        else:
+            names |= {base[: cut.start()] + word for cut in re.finditer("_", base)}
+    return names
 
 
 def test_no_file_names_a_registry() -> None:
