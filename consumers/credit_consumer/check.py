@@ -14,6 +14,7 @@ from credit_schemas.county import County
 from credit_schemas.county_errors import UnknownUnit, without_numbers
 from credit_schemas.dataset import Dataset
 from credit_schemas.envelope import RECORD_ACTS
+from credit_schemas.personal import holds_resident_number
 from credit_schemas.problems import NOT_REPORTABLE, Problem
 from credit_schemas.rules import Context, evaluate
 from credit_schemas.sealing import Opener, SealError
@@ -68,6 +69,7 @@ def check(event: Arrived, catalogue: Catalogue, opener: Opener) -> Checked | Dea
         return parked
     found = [p for p in (*problems, *about_target) if isinstance(p, Problem)]
     found += _unfit(dataset, values, decoded.value.get("source_key"))
+    found += _unsealed(event)
     found += evaluate(dataset, values, _context(event, catalogue), [p.column for p in found])
     found = [_discreet(p, values.get(p.column)) for p in found]
     if any(p.rule == NOT_REPORTABLE for p in found):
@@ -163,6 +165,16 @@ def _discreet(problem: Problem, cell: Any) -> Problem:
     if isinstance(cell, str):
         text = QUOTED.sub(lambda quoted: "“…”" if quoted.group(1) in cell else quoted.group(), text)
     return problem._replace(message=text)
+
+
+def _unsealed(event: Arrived) -> list[Problem]:
+    """A resident's number in a key or a reason: our own producers send none (they would travel in clear)."""
+    told = {"source_key": "来源主键", "reason": "更正原因"}
+    return [
+        Problem("", f"{name}.personal", "reject", f"{cn}里有公民身份号码，不予采用；请去掉号码后重新报送。")
+        for name, cn in told.items()
+        if holds_resident_number(event.decoded.value.get(name) or "")
+    ]
 
 
 def _has_control(text: str) -> bool:

@@ -55,6 +55,13 @@ class WorkItemNotFound(ExpectationsError):
         super().__init__(f"没有第 {work_item_id} 号工单，或者它已经办结；用 credit quality items 查看未办结的工单。")
 
 
+class NumberInReason(ExpectationsError):
+    """A reason is kept and shown; a resident's number has no place in it."""
+
+    def __init__(self) -> None:
+        super().__init__("姓名或理由里有公民身份号码；它们会记录在案，请去掉号码后重试。")
+
+
 class NameAndReasonNeeded(ExpectationsError):
     """Who decides, and why, must both be said."""
 

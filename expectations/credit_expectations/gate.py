@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from psycopg2.extensions import connection
 from psycopg2.extras import Json, RealDictCursor
 
+from credit_schemas.personal import holds_resident_number
+
 from . import statements as sql
-from .errors import HoldNotFound, NameAndReasonNeeded, WorkItemNotFound
+from .errors import HoldNotFound, NameAndReasonNeeded, NumberInReason, WorkItemNotFound
 
 # What a console shows at once; more open items than this want a filter.
 LIST_LIMIT = 1000
@@ -93,4 +95,6 @@ def close_work_item(con: connection, work_item_id: int, who: str, reason: str) -
 def _said(who: str, reason: str) -> tuple[str, str]:
     if not who.strip() or not reason.strip():
         raise NameAndReasonNeeded
+    if holds_resident_number(who) or holds_resident_number(reason):
+        raise NumberInReason
     return who.strip(), reason.strip()

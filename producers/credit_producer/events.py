@@ -9,7 +9,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -51,7 +51,8 @@ class Target:
     decision_date: date | None = None
     subject_code: str | None = None
     subject_id_type: str | None = None
-    subject_id_no: str | None = None
+    # Never shown: a traceback or a debug log would carry it.
+    subject_id_no: str | None = field(default=None, repr=False)
     subject_name: str | None = None
     operator_name: str | None = None
 

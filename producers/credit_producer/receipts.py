@@ -37,6 +37,19 @@ STATUSES = {
     "returned": "省退回",
     RESEND: "请求重发",
 }
+# Whose answer it is; the note of the receipt has the platform's full name.
+DESTINATIONS = {"province": "省", "nation": "国家"}
+
+
+def status_name(receipt: Mapping[str, Any]) -> str:
+    """A receipt's status as a clerk reads it: 已入库, 省已接收, 国家退回 and so on."""
+    status = str(receipt["status"])
+    if status in ("accepted", "returned"):
+        destination = str(receipt.get("destination") or "")
+        return DESTINATIONS.get(destination, destination) + STATUSES[status].removeprefix("省")
+    return STATUSES.get(status, status)
+
+
 # One poll; short enough that Ctrl-C and the end of the log are noticed at once.
 POLL_MS = 500
 

@@ -19,6 +19,7 @@ from typing import Any
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.check import Checked, check_row
 from credit_schemas.dataset import Dataset
+from credit_schemas.personal import holds_resident_number
 from credit_schemas.problems import Change, Problem, Verdict
 from credit_schemas.rules import Context
 from credit_schemas.sealing import Sealer
@@ -156,6 +157,8 @@ class CreditProducer:
         target.check()
         if not reason.strip():
             raise BadTarget("更正要写明原因（reason）。")
+        if holds_resident_number(reason):
+            raise BadTarget("更正原因里有公民身份号码；原因不加密，请不要写号码。")
         return self._take(dataset, row, "correct", source_key, target, reason.strip())
 
     def flush(self) -> int:
@@ -206,6 +209,8 @@ class CreditProducer:
             raise ValueError(f"数据集“{dataset.cn}”没有这些列：{'、'.join(unknown)}。")
         if source_key is not None and not (0 < len(source_key) <= SOURCE_KEY_MAX and source_key.isprintable()):
             raise ValueError(f"source_key 应当是 1 到 {SOURCE_KEY_MAX} 个可见字符。")
+        if source_key is not None and holds_resident_number(source_key):
+            raise ValueError("source_key 里有公民身份号码；它不加密，请换用本单位系统里的编号。")
         checked = check_row(dataset, dict(row), self.context)
         event = self._event(dataset, checked, row, self._now(), act, source_key, target, reason)
         return Answer(

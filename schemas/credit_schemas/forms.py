@@ -19,6 +19,7 @@ from .dataset import ContractError, Field
 from .dates import LONG_TERM, read_date
 from .documents import normal_document_no
 from .masking import mask_name, mask_number
+from .personal import hide_resident_number
 from .problems import Change, Problem
 
 __all__ = [
@@ -84,6 +85,8 @@ def _change(f: Field, before: Any, after: Any, *, person: bool) -> Change:
         shown_before, shown_after = mask_number(shown_before.strip()), mask_number(shown_after)
     elif f.personal or (person and f.role == "subject.name"):
         shown_before, shown_after = mask_name(shown_before.strip()), mask_name(shown_after)
+    else:
+        shown_before, shown_after = hide_resident_number(shown_before), hide_resident_number(shown_after)
     return Change(f.column, f"{f.column}.normalise", shown_before, shown_after)
 
 

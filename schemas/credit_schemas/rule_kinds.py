@@ -24,6 +24,7 @@ from .dataset import ContractError, Dataset, Field
 from .documents import HALF
 from .forms import JOINED_BY
 from .masking import quote
+from .personal import holds_resident_number
 from .publicity import legal_span
 
 SPEC: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "rules.json").read_text(encoding="utf-8"))
@@ -32,9 +33,6 @@ REASONS: dict[str, str] = SPEC["reasons"]
 ODD = re.compile(SPEC["odd_characters"])
 PERMITS = {name: re.compile(pattern) for name, pattern in SPEC["permits"].items()}
 FINE_IN_TEXT = re.compile(r"罚款(?:人民币)?[:：]?([0-9][0-9,，]*(?:\.[0-9]+)?)(万)?元")
-# 18 characters that may be a resident's number, not part of a longer number. Lengthened code spaces (unified codes)
-# do not match, because the date inside must exist and the check digit fit.
-RESIDENT_NUMBER = re.compile(r"(?<![0-9])[1-9][0-9]{16}[0-9Xx](?![0-9])")
 # Codes of deciding bodies and source units recur in every row of a file; a county has far fewer than this.
 CODES_REMEMBERED = 4096
 
@@ -286,14 +284,7 @@ def _assumed(dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:
 def _no_personal_number(_dataset: Dataset, _f: Field, _raw: dict[str, Any]) -> Test:
     """No resident's number in a column that travels unsealed and is published (DESIGN, "Sealed at the edge")."""
     failure: Failure = ("no_personal_number", {})
-
-    def test(value: str, _values: Values, _ctx: Context) -> Failure | None:
-        if len(value) < 18:
-            return None
-        found = RESIDENT_NUMBER.finditer(value.translate(HALF))
-        return failure if any(identifiers.ric_problem(n.group().upper()) is None for n in found) else None
-
-    return test
+    return lambda value, _values, _ctx: failure if holds_resident_number(value) else None
 
 
 def _refuse(_dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:

@@ -162,14 +162,17 @@ def evaluate(dataset: Dataset, values: Values, context: Context, unread: Iterabl
 
 # Rules that every column of a form has: told once for all columns, not at each.
 IMPLIED = ("length", "no_personal_number")
-# What is written in words may hold a number that belongs in a sealed column; codes are checked by their own rules.
+# What is written in words may hold a number that belongs in a sealed column.
 FREE_FORMS = ("text", "choices", "document_no", "code_text")
 
 
 def _all_rules(f: Field) -> list[dict[str, Any]]:
     """A column's own rules and the two that follow from what it is: its width, and no personal number in free text."""
     made: list[dict[str, Any]] = [{"kind": "length", "max": f.width}] if f.width else []
-    made += [{"kind": "no_personal_number"}] if f.form in FREE_FORMS else []
+    # A column of unified codes is checked digit by digit; the other codes are whatever an office once gave out.
+    unified = any(r.get("algorithm") == "uscc" for r in f.rules)
+    free = f.form in FREE_FORMS or (f.form == "code" and not unified)
+    made += [{"kind": "no_personal_number"}] if free else []
     return made + list(f.rules)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from events import World, build_world
-from unit.rows import PENALTY, PERSON_PENALTY
+from unit.rows import PENALTY, PERSON, PERSON_PENALTY
 
 DAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 
@@ -107,6 +107,13 @@ def test_the_same_refused_row_again_is_told_again_and_counted_once(world, row):
     count = "SELECT count(*) FROM landing.event WHERE document_no = %s AND state = 'rejected'"
     assert world.one(count, [row["CF_WSH"]])[0] == 1
     assert world.feed(world.event("market", row)) == {"loaded": 1}
+
+
+def test_a_source_key_that_is_a_residents_number_is_refused_and_never_reaches_core(world, row):
+    event = world.event("market", row, source_key=PERSON)
+    assert world.feed(event) == {"rejected": 1}
+    assert rules(world.landed(event)) == ["source_key.personal"]
+    assert world.one("SELECT count(*) FROM core.penalty WHERE cf_wsh = %s", [row["CF_WSH"]])[0] == 0
 
 
 def test_received_at_is_the_first_arrival_for_ever(world, row):

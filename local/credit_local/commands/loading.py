@@ -74,7 +74,7 @@ def deadletters() -> None:
 @click.option("--reason", help="只看一种原因，如 undecodable。")
 @click.option("--state", type=click.Choice(["dead", "parked", "replayed", "discarded"]), help="只看一种状态。")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="只看这一天以后收到的。")
-@click.option("--limit", type=int, default=200, show_default=True, help="最多列出多少条。")
+@click.option("--limit", type=click.IntRange(min=1), default=200, show_default=True, help="最多列出多少条。")
 @json_option
 def list_letters(
     unit: str | None, reason: str | None, state: str | None, since: datetime | None, limit: int, as_json: bool

@@ -63,15 +63,15 @@ def receipts(
 
 
 def _show(receipts: Any, new: int) -> None:
-    from ..receipts import STATUSES
+    from ..receipts import status_name
 
     counts: Counter[str] = Counter()
     bad: list[str] = []
     for receipt in receipts:
-        status = str(receipt["status"])
-        counts[STATUSES.get(status, status)] += 1
-        if status in BAD:
-            bad.append(_line(receipt, STATUSES[status]))
+        name = status_name(receipt)
+        counts[name] += 1
+        if receipt["status"] in BAD:
+            bad.append(_line(receipt, name))
     if not counts:
         click.echo("还没有回执。")
         return
