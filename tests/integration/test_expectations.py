@@ -18,7 +18,7 @@ import pytest
 
 from credit_expectations import gate
 from credit_expectations.data_docs import KEPT_RUNS, docs_root
-from credit_expectations.errors import CheckBroken, HoldNotFound, NameAndReasonNeeded, WorkItemNotFound
+from credit_expectations.errors import CheckBroken, HoldNotFound, NameAndReasonNeeded, NumberInReason, WorkItemNotFound
 from credit_expectations.run import run_due
 from credit_warehouse.connect import connect
 from quality_rows import COMPANY, PASSWORDS, TODAY, running_warehouse
@@ -311,6 +311,8 @@ def test_release_needs_a_name_and_a_reason_and_leaves_an_account(world, console)
     for who, reason in (("", "急件"), ("王主任", " ")):
         with pytest.raises(NameAndReasonNeeded):
             gate.release(console, hold["hold_id"], who, reason)
+    with pytest.raises(NumberInReason):
+        gate.release(console, hold["hold_id"], "王主任", f"当事人{PERSON}已同意")
     assert gate.is_held(console, "market", "penalty", "province")
     gate.release(console, hold["hold_id"], "王主任", "省平台已同意接收")
     assert not gate.is_held(console, "market", "penalty", "province")

@@ -81,10 +81,16 @@ def test_rejected_row_leaves_as_a_refusal_only(producer):
     assert [dict(q.headers)["ce_type"] for q in producer.spool.queued(10)] == [b"credit.penalty.refusal"]
 
 
-@pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "a\x1fb"])
+@pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "a\x1fb", PERSON])
 def test_source_key_the_center_would_refuse_is_refused_here(producer, key):
     with pytest.raises(ValueError, match="source_key"):
         producer.report("penalty", PENALTY, source_key=key)
+
+
+def test_a_reason_with_a_residents_number_is_refused_here(producer):
+    with pytest.raises(BadTarget, match="号码"):
+        producer.correct("penalty", PENALTY, target=Target(source_key="A-1"), reason=f"号码原为{PERSON}")
+    assert producer.spool.counts() == {}
 
 
 def test_programming_mistakes_are_told_at_once(producer):

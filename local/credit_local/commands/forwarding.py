@@ -80,5 +80,7 @@ def reconcile(destination: str, as_of: date | None, as_json: bool) -> None:
 @click.option("--by", "who", required=True, help="恢复人的姓名。")
 def resume(destination: str, who: str) -> None:
     """恢复一个因退回过多而暂停的目的地。"""
-    deliveries.resume(destination, who)
-    click.echo(f"{destination} 已恢复，下一次上报时继续。")
+    if deliveries.resume(destination, who):
+        click.echo(f"{destination} 已恢复，下一次上报时继续。")
+    else:
+        click.echo(f"{destination} 没有暂停，不需要恢复。")
