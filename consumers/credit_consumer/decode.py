@@ -44,7 +44,7 @@ class DeadLetter(NamedTuple):
 
     Attributes:
         reason: Stable word for filters: envelope, other_county, not_framed, unknown_schema, undecodable, unknown_key,
-            id_of_another_unit, database.
+            id_of_another_unit, database, defect.
         detail: What exactly, without any content of the message.
         state: `dead`, or `parked` when it becomes readable once a schema or key is known.
     """

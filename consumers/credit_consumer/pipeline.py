@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+
 from credit_warehouse.settings import SettingMissing, Settings
 
 from .check import check
-from .decode import DeadLetter, Message, decode
+from .decode import DeadLetter, Message, decode, schema_id
 from .normalise import Center, Ready, load_center, normalise
+
+log = logging.getLogger(__name__)
 
 
 def prepare_message(message: Message, center: Center) -> Ready | DeadLetter:
-    """Decode, check and normalise a message."""
-    arrived = decode(message, center.catalogue.codec, center.catalogue.county.code)
-    if isinstance(arrived, DeadLetter):
-        return arrived
-    checked = check(arrived, center.catalogue, center.keys.opener)
-    return checked if isinstance(checked, DeadLetter) else normalise(checked, center)
+    """Decode, check and normalise a message; never raises for what a message may contain.
+
+    A message that a defect of ours stumbles over becomes a dead letter too (reason `defect`, replayed once mended): one
+    unit's row must not stop the others.
+    """
+    try:
+        arrived = decode(message, center.catalogue.codec, center.catalogue.county.code)
+        if isinstance(arrived, DeadLetter):
+            return arrived
+        checked = check(arrived, center.catalogue, center.keys.opener)
+        return checked if isinstance(checked, DeadLetter) else normalise(checked, center)
+    except Exception as error:
+        # The type alone: the error's own words may quote the row.
+        log.warning("message %s/%d/%d met a defect", message.topic, message.partition, message.offset)
+        return DeadLetter(message, "defect", type(error).__name__, "dead", schema_id(message))
 
 
 def center_of(settings: Settings) -> Center:

@@ -31,7 +31,12 @@ def legal_span(decided: date, degree: str) -> Span | None:
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day some months later, or the last of that month where it has no such day."""
+    """The same day some months later, or the last of that month where it has no such day.
+
+    Beyond the year 9999, which people write for "for ever", it is the last day there is.
+    """
     month = day.month - 1 + months
     year, month = day.year + month // 12, month % 12 + 1
+    if year > date.max.year:
+        return date.max
     return date(year, month, min(day.day, monthrange(year, month)[1]))

@@ -58,6 +58,12 @@ def test_a_clean_row_of_each_dataset_becomes_a_record(world):
     assert world.one("SELECT count(*) FROM exchange.mark")[0] == 4
 
 
+def test_a_day_at_the_end_of_time_is_refused_and_stops_nobody(world):
+    forever = world.event("market", numbered("末日", CF_JDRQ="9999-12-31", CF_YXQ="9999-12-31", CF_GSJZQ="9999-12-31"))
+    assert world.load(forever, world.event("ecology", numbered("末日之后"))) == {"rejected": 1, "loaded": 1}
+    assert "CF_JDRQ.not_after" in rejects(world.landed(forever))
+
+
 def test_a_sealed_number_becomes_a_person_that_only_the_center_can_read(world):
     world.load(world.event("market", {**PERSON_PENALTY, "CF_WSH": "示市监处罚〔2026〕9号"}))
     keys = world.center.keys
@@ -347,3 +353,15 @@ def _envelope(world: World, event: Event, act: str):
     from credit_schemas.envelope import read_headers
 
     return write_headers(read_headers(event.headers)._replace(act=act))
+
+
+def test_a_defect_of_ours_makes_a_dead_letter_and_stops_nobody(world, monkeypatch):
+    def stumbles(dataset, values, context, unread):
+        if "绊倒" in values["CF_WSH"]:
+            raise ZeroDivisionError(values["CF_WSH"])
+        return []
+
+    monkeypatch.setattr("credit_consumer.check.evaluate", stumbles)
+    counts = world.load(world.event("market", numbered("绊倒")), world.event("market", numbered("安然")))
+    assert counts == {"dead": 1, "loaded": 1}
+    assert letter(world, "defect")["detail"] == "ZeroDivisionError"

@@ -62,3 +62,9 @@ def test_months_never_leave_the_month_they_reach(day: date, months: int) -> None
     then = add_months(day, months)
     assert (then.year - day.year) * 12 + then.month - day.month == months
     assert then.day == day.day or (then.day < day.day and (then + timedelta(days=1)).day == 1)
+
+
+def test_a_decision_for_ever_has_a_span_too() -> None:
+    span = legal_span(date.max, "一般")
+    assert span is not None
+    assert span.last == date.max
