@@ -104,15 +104,15 @@ def settle(event: Ready, book: Book, *, replayed: bool = False) -> Outcome:
     if found.state in CLOSED:
         text = f"这条记录已{_CLOSED_NAMES[found.state]}，重新报送不会使它恢复；确需恢复的，请联系大数据中心办理。"
         return _refused(event, found, "record.ended", text)
-    if replayed and found.revised_at and event.received_at < found.revised_at:
-        text = "这一行是较早报送的，之后已有更新的内容入库，没有采用；如需改回，请重新报送。"
-        return _refused(event, found, "record.newer", text)
     if content.source_key and not found.source_key and (found.unit, content.source_key) not in book.by_source:
         # A department that begins to give its own keys: the record takes it, so that it is found by it next time.
         found.source_key, found.adopted = content.source_key, True
         book.by_source[found.unit, content.source_key] = found
     if found.content_digest == event.content_digest:
         return Outcome("unchanged", found.record_no, found.revision, event.problems, "内容与已入库的一致，没有变化。")
+    if replayed and found.revised_at and event.received_at < found.revised_at:
+        text = "这一行是较早报送的，之后已有更新的内容入库，没有采用；如需改回，请重新报送。"
+        return _refused(event, found, "record.newer", text)
     envelope = event.event.envelope
     if envelope.act == "report" and (found.record_no, event.content_digest, found.content_digest) in book.replaced:
         note = "同一个文件里后面的一行取代了这一行，并且已经入库，没有变化。"

@@ -137,7 +137,11 @@ def apply(
         stages = ("pg_temp.stage_person", "pg_temp.stage_subject", "pg_temp.stage_subject_name")
         cur.execute(f"TRUNCATE {', '.join([*stages, *map(sql.stage, datasets.values())])}")
     known = _known(cur, events)
-    foreign = [e for e in events if e.ce_id in known and known[e.ce_id].unit != e.unit]
+    owners = {ce_id: k.unit for ce_id, k in known.items()}
+    for e in events:
+        owners.setdefault(e.ce_id, e.unit)
+    foreign = [e for e in events if owners[e.ce_id] != e.unit]
+    events = [e for e in events if owners[e.ce_id] == e.unit]
     ours = [e for e in events if e.ce_id not in known]
     books = open_books(cur, [e for e in ours if e.content is not None], datasets)
     settled: list[tuple[Ready, Outcome]] = []
@@ -146,8 +150,6 @@ def apply(
     refused = _refused_before(cur, ours)
     for event in events:
         first = known.get(event.ce_id)
-        if first is not None and first.unit != event.unit:
-            continue
         outcome = first.outcome if first else seen.get(event.ce_id)
         if outcome is not None:
             note = f"此前已收到并处理（{_STATE_NAMES[outcome.state]}），没有重复入库。"

@@ -18,6 +18,7 @@ from credit_schemas.dataset import Dataset, Field
 from credit_schemas.documents import normal_document_no
 from credit_schemas.identifiers import RIC_TYPES, canonical_id, uscc_problem
 from credit_schemas.keys import subject_key
+from credit_schemas.personal import hide_resident_number
 from credit_schemas.problems import Problem
 from credit_schemas.publicity import legal_span
 from credit_warehouse.keys import CenterKeys, load_keys
@@ -141,15 +142,15 @@ def normalise(checked: Checked, center: Center) -> Ready:
     day = event.message.received_at.astimezone(center.catalogue.county.zone).date()
     if event.envelope.act == REFUSAL and event.decoded.dataset == REFUSAL:
         told = event.decoded.value
-        brief = (told["authority_code"], told["document_no"], told["decision_date"], told["content_digest"])
+        authority, number = _plain_code(told["authority_code"]), _plain_number(told["document_no"])
+        brief = (authority, number, told["decision_date"], told["content_digest"])
         return Ready(event, checked.name, day, checked.verdict, checked.problems, *brief, None)
     if dataset is None or not values:
         return Ready(event, checked.name, day, checked.verdict, checked.problems, None, None, None, None, None)
     authority, number = dataset.value(values, "authority.code"), dataset.value(values, "document.no")
     if checked.verdict != "accept":
         # Columns may have slipped: what lands in clear beside the sealed message must look like what it claims to be.
-        authority = authority if authority and uscc_problem(authority) is None else None
-        number = without_numbers(number[:DOCUMENT_NO_MAX]) if number else None
+        authority, number = _plain_code(authority), _plain_number(number)
     return Ready(
         event=event,
         dataset=dataset.id,
@@ -164,6 +165,14 @@ def normalise(checked: Checked, center: Center) -> Ready:
     )
 
 
+def _plain_code(code: str | None) -> str | None:
+    return code if code and uscc_problem(code) is None else None
+
+
+def _plain_number(number: str | None) -> str | None:
+    return hide_resident_number(without_numbers(number[:DOCUMENT_NO_MAX])) if number else None
+
+
 def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
     event, values, unit = checked.event, checked.values, checked.event.message.unit
     county = center.catalogue.county
@@ -176,6 +185,8 @@ def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
             person = _person(center.keys, dataset, f, values)
             persons[person.lookup] = person
             by_column[f.column] = value = person.lookup
+        elif f.form == "document_no" and value:
+            value = normal_document_no(value)  # ledger and figures match on it, whoever sent the row
         cells.append(value)
     decided = dataset.value(values, "decision.date")
     deadline = (

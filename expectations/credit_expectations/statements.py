@@ -60,7 +60,7 @@ SCOPE_HELD_RECORDS = (
     " WHERE w.record_no IS NOT NULL AND w.gone_at IS NULL AND w.dataset = ANY(%s) ON CONFLICT DO NOTHING"
 )
 ADD_SLICE = "INSERT INTO quality.scope_slice (dataset, unit) VALUES (%s, %s) ON CONFLICT DO NOTHING"
-FIRST_OF_DAY = "SELECT coalesce(max(as_of) < %s, true) FROM quality.run WHERE state = 'done'"
+FIRST_OF_DAY = "SELECT NOT EXISTS (SELECT FROM quality.run WHERE state = 'done' AND as_of = %s)"
 SCOPE_KNOWN = (
     "INSERT INTO quality.scope_slice (dataset, unit) SELECT dataset, unit FROM quality.slice WHERE dataset = ANY(%s)"
     " ON CONFLICT DO NOTHING"

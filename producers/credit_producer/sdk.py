@@ -36,6 +36,8 @@ __all__ = ["Answer", "CreditProducer", "Target"]
 
 # What the center accepts; keys are numbers or UUIDs, a longer one is a text that slipped in.
 SOURCE_KEY_MAX = 200
+# A sentence or two; a text without end would make an event that Kafka refuses, and all behind it would wait.
+REASON_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ class CreditProducer:
         target.check()
         if not reason.strip():
             raise BadTarget("更正要写明原因（reason）。")
+        if len(reason) > REASON_MAX:
+            raise BadTarget(f"更正原因最多 {REASON_MAX} 个字，请写得短一些。")
         if holds_resident_number(reason):
             raise BadTarget("更正原因里有公民身份号码；原因不加密，请不要写号码。")
         return self._take(dataset, row, "correct", source_key, target, reason.strip())

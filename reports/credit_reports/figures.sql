@@ -32,14 +32,14 @@ duties AS (  -- ledger lines whose deadline has passed: the denominator of çž’æŠ
                      AND c.{decided} = l.{ledger_decided} AND c.received_on <= %(as_of)s
                      AND c.state <> 'withdrawn')                                              AS reported,
            EXISTS (SELECT 1 FROM landing.event e
-                   WHERE e.dataset = %(dataset)s AND e.state = 'rejected'
+                   WHERE e.dataset = %(dataset)s AND e.state = 'rejected' AND e.unit = l.unit
                      AND e.authority_code = l.{ledger_authority} AND e.document_no = l.{ledger_document}
                      AND e.decision_date = l.{ledger_decided}
                      AND (e.received_at AT TIME ZONE %(zone)s)::date <= %(as_of)s)            AS returned
     FROM core.{ledger} l
     WHERE l.{ledger_kind} = %(kind)s
       AND l.state = 'active'
-      AND l.due_on <= %(as_of)s
+      AND l.due_on < %(as_of)s
       AND l.{ledger_decided} BETWEEN %(first)s AND %(last)s
 ),
 owed AS (

@@ -82,7 +82,7 @@ def test_unreported_are_due_ledger_lines_without_a_record_and_refused_ones_stand
     found = of(world)
     assert (found.should_report, found.unreported, found.returned_not_mended) == (6, 1, 1)
     assert found.record()["unreported_rate"] == "16.67%"
-    assert of(world, as_of=date(2026, 6, 8)).should_report == 7
+    assert of(world, as_of=date(2026, 6, 9)).should_report == 7
 
 
 def test_a_cut_off_knows_nothing_of_what_came_after_it(world):

@@ -9,10 +9,15 @@ import pytest
 
 import servers
 from credit_schemas.catalogue import load_catalogue
-from credit_warehouse.migrate import migrate, pending
+from credit_warehouse.migrate import migrate, pending, uuid7_floor
 from credit_warehouse.roles import SERVICES, create_roles, role_name
 from credit_warehouse.tables import columns
 
+ARRIVAL = (
+    'INSERT INTO landing.event (ce_id, unit, dataset, act, schema_id, topic_id, partition, "offset", value,'
+    " produced_at, received_at, state) VALUES (%s, 'u', 'penalty', 'report', 1, %s, 0, 0, '', now(), now(), 'rejected')"
+    " RETURNING tableoid::regclass::text"
+)
 PASSWORDS = {service: f"pw-{service}" for service in ("owner", *SERVICES)}
 
 
@@ -64,6 +69,7 @@ def test_every_dataset_has_its_table_with_its_columns_in_order(warehouse):
         ("quality", "SELECT sealed FROM core.person"),
         ("quality", "DELETE FROM landing.event"),
         ("consumer", "DELETE FROM landing.event"),
+        ("consumer", "UPDATE landing.event SET state = 'accepted'"),
         ("consumer", "DELETE FROM core.penalty"),
         ("consumer", "SELECT 1 FROM exchange.delivery"),
         ("forward", "UPDATE core.penalty SET revision = 9"),
@@ -79,6 +85,21 @@ def test_a_role_cannot_do_what_its_service_does_not_need(warehouse, service, for
         con.rollback()
 
 
+def test_a_month_whose_rows_came_early_gets_its_partition_and_its_rows(warehouse):
+    datasets = load_catalogue().datasets.values()
+    migrate(dsn(warehouse, "owner"), datasets, date(2026, 11, 24))
+    early = f"{uuid7_floor(date(2028, 6, 15))[:-1]}1"
+    with psycopg2.connect(dsn(warehouse, "consumer")) as con, con.cursor() as cur:
+        cur.execute(ARRIVAL, [early, early])
+        assert cur.fetchone() == ("landing.event_other",)
+    con.close()
+    migrate(dsn(warehouse, "owner"), datasets, date(2028, 6, 1))
+    with psycopg2.connect(dsn(warehouse, "owner")) as con, con.cursor() as cur:
+        cur.execute("SELECT tableoid::regclass::text FROM landing.event WHERE ce_id = %s", [early])
+        assert cur.fetchall() == [("landing.event_2028_06",)]
+    con.close()
+
+
 def test_landing_takes_a_month_it_has_no_partition_for(warehouse):
     migrate(dsn(warehouse, "owner"), load_catalogue().datasets.values(), date(2026, 11, 24))
     with psycopg2.connect(dsn(warehouse, "consumer")) as con, con.cursor() as cur:
@@ -86,11 +107,6 @@ def test_landing_takes_a_month_it_has_no_partition_for(warehouse):
             ("0199f000-0000-7000-8000-000000000001", "landing.event_2025_10"),  # too early for a partition of its own
             ("019ab1d8-e800-7000-8000-000000000001", "landing.event_2025_11"),
         ):
-            cur.execute(
-                'INSERT INTO landing.event (ce_id, unit, dataset, act, schema_id, topic_id, partition, "offset", value,'
-                " produced_at, received_at, state) VALUES (%s, 'u', 'penalty', 'report', 1, %s, 0, 0, '', now(), now(),"
-                " 'rejected') RETURNING tableoid::regclass::text",
-                [ce_id, ce_id],
-            )
+            cur.execute(ARRIVAL, [ce_id, ce_id])
             assert cur.fetchone()[0] in (partition, "landing.event_other")
         con.rollback()

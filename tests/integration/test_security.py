@@ -17,7 +17,9 @@ from kafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
     KafkaTimeoutError,
+    MessageSizeTooLargeError,
     NoError,
+    RecordListTooLargeError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
@@ -111,6 +113,12 @@ def test_unit_cannot_write_another_units_topic(county: County) -> None:
     with pytest.raises(TopicAuthorizationFailedError):
         send(county, "unit.hb", county.intake("hb2"))
     assert len(read(county, names.CENTER_CONSUMER, county.intake("hb2"))) == before
+
+
+def test_a_small_batch_cannot_unpack_into_a_large_value(county: County) -> None:
+    producer = KafkaProducer(**county.client("unit.hb", compression_type="gzip", max_request_size=2**24, retries=0))
+    with contextlib.closing(producer), pytest.raises((MessageSizeTooLargeError, RecordListTooLargeError)):
+        producer.send(county.intake("hb"), bytes(4 * 2**20)).get(30)
 
 
 def test_unit_cannot_write_where_only_the_center_writes(county: County) -> None:

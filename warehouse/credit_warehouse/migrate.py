@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
-from psycopg2.extensions import connection, parse_dsn
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor, parse_dsn
 from yoyo import get_backend, read_migrations
 
 from credit_schemas.dataset import Dataset
@@ -32,8 +33,9 @@ def migrate(owner_dsn: str, datasets: Iterable[Dataset], today: date) -> list[st
         applied = [m.id for m in missing]
         backend.apply_migrations(missing)
     with psycopg2.connect(owner_dsn) as con, con.cursor() as cur:
-        for statement in [*statements(datasets), *partition_statements(today), _show_applied()]:
+        for statement in [*statements(datasets), _show_applied()]:
             cur.execute(statement)
+        prepare_months(cur, today)
     con.close()
     return applied
 
@@ -62,17 +64,32 @@ def _show_applied() -> str:
     return f"GRANT SELECT ON public._yoyo_migration TO {roles}"
 
 
-def partition_statements(today: date) -> list[str]:
-    """One partition of landing per month, by the UUIDv7 bounds of that month in UTC."""
-    made = []
+def prepare_months(cur: cursor, today: date) -> None:
+    """One partition of landing per month, by the UUIDv7 bounds of that month in UTC.
+
+    Rows of such a month may stand in the default partition already: a producer's clock was ahead, or nobody prepared
+    months for long. They move, because PostgreSQL refuses a partition whose rows the default one holds.
+    """
     first = add_months(today.replace(day=1), -MONTHS_BACK)
     for i in range(MONTHS_BACK + MONTHS_AHEAD + 1):
-        month, following = add_months(first, i), add_months(first, i + 1)
-        made.append(
-            f"CREATE TABLE IF NOT EXISTS landing.event_{month:%Y_%m} PARTITION OF landing.event"
-            f" FOR VALUES FROM ('{uuid7_floor(month)}') TO ('{uuid7_floor(following)}')"
-        )
-    return made
+        month = add_months(first, i)
+        name = f"event_{month:%Y_%m}"
+        bounds = {"low": uuid7_floor(month), "high": uuid7_floor(add_months(month, 1))}
+        cur.execute("SELECT to_regclass(%s) IS NOT NULL", [f"landing.{name}"])
+        if cur.fetchone() != (True,):
+            cur.execute("ALTER TABLE landing.event DETACH PARTITION landing.event_other")
+            cur.execute(
+                sql.SQL(
+                    "CREATE TABLE landing.{} PARTITION OF landing.event FOR VALUES FROM (%(low)s) TO (%(high)s)"
+                ).format(sql.Identifier(name)),
+                bounds,
+            )
+            cur.execute(
+                "WITH gone AS (DELETE FROM landing.event_other WHERE ce_id >= %(low)s AND ce_id < %(high)s RETURNING *)"
+                " INSERT INTO landing.event SELECT * FROM gone",
+                bounds,
+            )
+            cur.execute("ALTER TABLE landing.event ATTACH PARTITION landing.event_other DEFAULT")
 
 
 def uuid7_floor(day: date) -> str:

@@ -3,7 +3,7 @@
 
 GRANT USAGE ON SCHEMA ingest, landing, core, exchange TO credit_consumer;
 GRANT SELECT, INSERT, UPDATE ON ingest.topic, ingest.position, ingest.gap, ingest.dead_letter, ingest.not_reportable TO credit_consumer;
-GRANT SELECT, INSERT, UPDATE ON landing.event TO credit_consumer;
+GRANT SELECT, INSERT ON landing.event TO credit_consumer;
 GRANT SELECT, INSERT ON core.person, core.subject, core.former_key TO credit_consumer;
 GRANT SELECT, INSERT, UPDATE ON core.subject_name TO credit_consumer;
 GRANT SELECT, INSERT ON exchange.mark TO credit_consumer;
