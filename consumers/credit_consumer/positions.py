@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -22,6 +23,10 @@ from credit_schemas.uuid7 import uuid7
 from . import statements as sql
 
 log = logging.getLogger(__name__)
+
+# A department's clock and ours differ, and its spool counts by its own: a day more re-sent costs nothing.
+CLOCKS_APART = timedelta(days=1)
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Position(NamedTuple):
@@ -86,11 +91,23 @@ def halt(con: connection, topic_id: UUID, why: str) -> None:
 
 
 def resume(con: connection, topic_id: UUID, next_offset: int, partition: int = 0) -> bool:
-    """Let a halted topic go on at an offset that a person has chosen; whether it was halted."""
+    """Let a halted topic go on at an offset that a person has chosen; whether it was halted.
+
+    What is skipped is a gap, and its unit is asked to send again; what is read again is noted too, for the accounts.
+    """
     with con.cursor() as cur:
         cur.execute(sql.RESUME, [str(topic_id)])
         was = cur.rowcount == 1
         if was:
+            cur.execute(sql.TOPIC_NAME, [str(topic_id)])
+            (topic,) = cur.fetchone() or ("",)
+            since = _last_read(cur, topic)
+            cur.execute(sql.POSITION, [str(topic_id), partition])
+            (stored,) = cur.fetchone() or (next_offset,)
+            if stored < next_offset:
+                _gap(cur, topic, partition, topic_id, stored, next_offset, since)
+            elif stored > next_offset:
+                cur.execute(sql.ADD_GAP, [str(topic_id), partition, stored, next_offset])
             cur.execute(sql.SET_POSITION, [next_offset, str(topic_id), partition])
     con.commit()
     return was
@@ -120,12 +137,13 @@ def _settle(
     con: connection, p: TopicPartition, topic_id: UUID, stored: int | None, begin: int, end: int
 ) -> Position | None:
     with con.cursor() as cur:
+        since = _last_read(cur, p.topic)
         if stored is None:
-            next_offset = _open_epoch(cur, p, topic_id, begin)
+            next_offset = _open_epoch(cur, p, topic_id, begin, since)
         elif stored < begin:
             cur.execute(sql.MOVE_POSITION, [begin, str(topic_id), p.partition, stored])
             if cur.rowcount == 1:
-                _gap(cur, p, topic_id, stored, begin)
+                _gap(cur, p.topic, p.partition, topic_id, stored, begin, since)
             # Moved by somebody else meanwhile: the fence tells at the first load, and we are placed again.
             next_offset = begin
         elif stored > end:
@@ -142,22 +160,32 @@ def _settle(
     return Position(topic_id, next_offset)
 
 
-def _open_epoch(cur: cursor, p: TopicPartition, topic_id: UUID, begin: int) -> int:
+def _open_epoch(cur: cursor, p: TopicPartition, topic_id: UUID, begin: int, since: datetime) -> int:
     cur.execute(sql.ADD_POSITION, [str(topic_id), p.partition, begin])
     if cur.fetchone() is None:
         return begin  # another consumer was first; the fence tells if it has read on since
     cur.execute(sql.EARLIER_EPOCH, [p.topic, str(topic_id)])
     if cur.fetchone():
         log.warning("topic %s was created again: a new epoch begins at %d", p.topic, begin)
-        note = "报送主题被重建，重建前未收到回执的数据可能没有到达中心；请重新发送尚无回执的数据。"
-        cur.execute(sql.ADD_RESEND, [str(uuid7()), unit_of_intake_topic(p.topic), note])
+        note = "报送主题被重建，重建前的数据可能没有到达中心；请重新发送。"
+        cur.execute(sql.ADD_RESEND, [str(uuid7()), unit_of_intake_topic(p.topic), note, since])
     elif begin > 0:
-        _gap(cur, p, topic_id, 0, begin)
+        _gap(cur, p.topic, p.partition, topic_id, 0, begin, since)
     return begin
 
 
-def _gap(cur: cursor, p: TopicPartition, topic_id: UUID, start: int, end: int) -> None:
-    log.warning("topic %s: offsets %d to %d were gone before they were read", p.topic, start, end - 1)
-    cur.execute(sql.ADD_GAP, [str(topic_id), p.partition, start, end])
-    note = "中心读取之前，Kafka 已清除了一段数据；请重新发送尚无回执的数据。"
-    cur.execute(sql.ADD_RESEND, [str(uuid7()), unit_of_intake_topic(p.topic), note])
+def _gap(cur: cursor, topic: str, partition: int, topic_id: UUID, start: int, end: int, since: datetime) -> None:
+    log.warning("topic %s: offsets %d to %d are not read", topic, start, end - 1)
+    cur.execute(sql.ADD_GAP, [str(topic_id), partition, start, end])
+    note = "中心没有读到您单位的一段数据；请重新发送。"
+    cur.execute(sql.ADD_RESEND, [str(uuid7()), unit_of_intake_topic(topic), note, since])
+
+
+def _last_read(cur: cursor, topic: str) -> datetime:
+    """Since when a unit must send again: some time before we last read its topic, or ever when we never did.
+
+    A restored database knows nothing of what it had answered after that moment, so answered events count too.
+    """
+    cur.execute(sql.LAST_READ, [topic])
+    row = cur.fetchone()
+    return row[0] - CLOCKS_APART if row and row[0] else EVER

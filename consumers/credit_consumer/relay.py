@@ -176,7 +176,8 @@ class Relay:
 
 def _body(row: Mapping[str, Any]) -> dict[str, Any]:
     names = ("receipt_id", "ce_id", "record_no", "unit", "dataset", "status", "destination", "revision", "note")
-    return {**{name: row[name] for name in names}, "problems": row["problems"] or [], "at": row["at"].isoformat()}
+    told = {**{name: row[name] for name in names}, "problems": row["problems"] or [], "at": row["at"].isoformat()}
+    return {**told, "since": row["since"].isoformat()} if row["since"] else told
 
 
 def relay(

@@ -24,6 +24,8 @@ HALTED = "SELECT halted FROM ingest.topic WHERE topic_id = %s"
 HALT = "UPDATE ingest.topic SET halted = %s WHERE topic_id = %s AND halted IS NULL"
 RESUME = "UPDATE ingest.topic SET halted = NULL WHERE topic_id = %s AND halted IS NOT NULL"
 EARLIER_EPOCH = "SELECT 1 FROM ingest.topic WHERE name = %s AND topic_id <> %s LIMIT 1"
+LAST_READ = "SELECT max(p.updated_at) FROM ingest.position p JOIN ingest.topic t USING (topic_id) WHERE t.name = %s"
+TOPIC_NAME = "SELECT name FROM ingest.topic WHERE topic_id = %s"
 POSITION = "SELECT next_offset FROM ingest.position WHERE topic_id = %s AND partition = %s"
 ADD_POSITION = (
     "INSERT INTO ingest.position (topic_id, partition, next_offset) VALUES (%s, %s, %s)"
@@ -182,9 +184,9 @@ ADD_NAMES = (
 
 MARK_COLUMNS = ("dataset", "unit", "record_no", "revision")
 RECEIPT_COLUMNS = ("receipt_id", "unit", "ce_id", "record_no", "dataset", "status", "revision", "problems", "note")
-ADD_RESEND = "INSERT INTO exchange.receipt (receipt_id, unit, dataset, status, note) VALUES (%s, %s, '', 'resend', %s)"
+ADD_RESEND = "INSERT INTO exchange.receipt (receipt_id, unit, dataset, status, note, since) VALUES (%s, %s, '', 'resend', %s, %s)"
 TAKE_RECEIPTS = (
-    "SELECT receipt_id, ce_id, record_no, unit, dataset, status, destination, problems, revision, at, note"
+    "SELECT receipt_id, ce_id, record_no, unit, dataset, status, destination, problems, revision, at, note, since"
     " FROM exchange.receipt WHERE published_at IS NULL AND unit <> ALL(%s)"
     " ORDER BY at, receipt_id LIMIT %s FOR UPDATE SKIP LOCKED"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -78,7 +79,9 @@ def test_offsets_gone_before_they_were_read_leave_a_gap_and_ask_for_resending(wo
     assert world.consume() == {"loaded": 1}
     gap = world.one("SELECT from_offset, to_offset FROM ingest.gap")
     assert tuple(gap) == (3, 6)
-    receipt = world.one("SELECT unit, ce_id, note FROM exchange.receipt WHERE status = 'resend'")
+    receipt = world.one("SELECT unit, ce_id, note, since FROM exchange.receipt WHERE status = 'resend'")
+    # What was answered before the last reading is known; the rest is asked for, answered or not.
+    assert receipt["since"] < datetime.now(UTC)
     assert (receipt["unit"], receipt["ce_id"]) == ("market", None)
     assert "重新发送" in receipt["note"]
 
@@ -99,6 +102,21 @@ def test_an_offset_beyond_the_end_halts_that_topic_only(world):
         con.close()
     assert world.consume() == {"loaded": 2}
     assert loaded(world, "market") == 5
+
+
+def test_what_a_person_skips_is_a_gap_and_is_asked_for_and_what_is_read_again_is_noted(world):
+    world.load(*events(world, "market", 0, 3))
+    topic_id = world.county.topic_ids[world.county.intake("market")]
+    con = world.connect("consumer")
+    try:
+        for offset, gap in ((5, (3, 5)), (1, (5, 1))):
+            positions.halt(con, topic_id, "试验")
+            assert positions.resume(con, topic_id, offset)
+            assert gap in {tuple(g) for g in world.query("SELECT from_offset, to_offset FROM ingest.gap")}
+    finally:
+        con.close()
+    (asked,) = world.query("SELECT unit, since FROM exchange.receipt WHERE status = 'resend'")
+    assert (asked["unit"], asked["since"] < datetime.now(UTC)) == ("market", True)
 
 
 def test_positions_moved_by_somebody_else_are_read_again(world):

@@ -24,7 +24,8 @@ CREATE TABLE ingest.position (
     PRIMARY KEY (topic_id, partition)
 ) WITH (fillfactor = 50);
 
--- Offsets that were gone (retention, truncation) before we had read them; repaired by asking the unit to re-send.
+-- Offsets that were gone (retention, truncation) before we had read them, or that a person skipped; repaired by asking
+-- the unit to re-send. Where a person went back, to_offset is the smaller: those offsets are read twice.
 CREATE TABLE ingest.gap (
     gap_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     topic_id    uuid NOT NULL REFERENCES ingest.topic,

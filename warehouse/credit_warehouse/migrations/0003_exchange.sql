@@ -86,6 +86,8 @@ CREATE TABLE exchange.receipt (
     problems     jsonb,
     note         text NOT NULL DEFAULT '',
     at           timestamptz NOT NULL DEFAULT now(),
+    -- status resend: everything made since then is to be sent again, what was answered too
+    since        timestamptz,
     published_at timestamptz
 );
 CREATE INDEX receipt_unpublished ON exchange.receipt (at) WHERE published_at IS NULL;
