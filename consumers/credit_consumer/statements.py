@@ -184,7 +184,8 @@ ADD_NAMES = (
 
 MARK_COLUMNS = ("dataset", "unit", "record_no", "revision")
 RECEIPT_COLUMNS = ("receipt_id", "unit", "ce_id", "record_no", "dataset", "status", "revision", "problems", "note")
-ADD_RESEND = "INSERT INTO exchange.receipt (receipt_id, unit, dataset, status, note, since) VALUES (%s, %s, '', 'resend', %s, %s)"
+_RESEND_COLUMNS = "receipt_id, unit, dataset, status, note, since"
+ADD_RESEND = f"INSERT INTO exchange.receipt ({_RESEND_COLUMNS}) VALUES (%s, %s, '', 'resend', %s, %s)"
 TAKE_RECEIPTS = (
     "SELECT receipt_id, ce_id, record_no, unit, dataset, status, destination, problems, revision, at, note, since"
     " FROM exchange.receipt WHERE published_at IS NULL AND unit <> ALL(%s)"
