@@ -11,10 +11,10 @@ from uuid import UUID
 
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.county import County
-from credit_schemas.county_errors import UnknownUnit, without_numbers
+from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import Dataset
 from credit_schemas.envelope import RECORD_ACTS
-from credit_schemas.personal import hide_resident_number, holds_resident_number
+from credit_schemas.personal import discreet, holds_resident_number, without_numbers
 from credit_schemas.problems import NOT_REPORTABLE, Problem
 from credit_schemas.rules import Context, evaluate
 from credit_schemas.sealing import Opener, SealError
@@ -90,10 +90,7 @@ def _refusal(event: Arrived, catalogue: Catalogue) -> Checked:
     if value["dataset"] not in catalogue.datasets:
         return _rejected(event, [Problem("", "event.dataset", "reject", "退回通知里的数据集不在目录里。")])
     # The door's own words; another producer's may quote a cell, and a cell may hold a number.
-    problems = [
-        Problem(p["column"], p["rule"], p["severity"], hide_resident_number(without_numbers(p["message"])))
-        for p in value["problems"]
-    ]
+    problems = [Problem(p["column"], p["rule"], p["severity"], discreet(p["message"])) for p in value["problems"]]
     return _rejected(event, problems)
 
 

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from credit_schemas.catalogue import Catalogue, load_catalogue
-from credit_schemas.county_errors import without_numbers
 from credit_schemas.dataset import Dataset, Field
 from credit_schemas.documents import normal_document_no
 from credit_schemas.identifiers import RIC_TYPES, canonical_id, uscc_problem
 from credit_schemas.keys import subject_key
-from credit_schemas.personal import hide_resident_number
+from credit_schemas.personal import discreet
 from credit_schemas.problems import Problem
 from credit_schemas.publicity import legal_span
 from credit_warehouse.keys import CenterKeys, load_keys
@@ -170,7 +169,7 @@ def _plain_code(code: str | None) -> str | None:
 
 
 def _plain_number(number: str | None) -> str | None:
-    return hide_resident_number(without_numbers(number[:DOCUMENT_NO_MAX])) if number else None
+    return discreet(number[:DOCUMENT_NO_MAX]) if number else None
 
 
 def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:

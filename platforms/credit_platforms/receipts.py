@@ -12,7 +12,7 @@ from typing import NamedTuple
 from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 
-from credit_schemas.county_errors import without_numbers
+from credit_schemas.personal import without_numbers
 from credit_schemas.problems import Problem
 from credit_schemas.uuid7 import uuid7
 

@@ -18,11 +18,11 @@ from credit_schemas.catalogue import Catalogue
 from credit_schemas.check import Checked
 from credit_schemas.codec import event_value
 from credit_schemas.codesets import load_codesets
-from credit_schemas.county_errors import without_numbers
 from credit_schemas.dataset import Dataset
 from credit_schemas.envelope import Envelope, write_headers
 from credit_schemas.identifiers import uscc_problem
 from credit_schemas.keys import PERSON, SEP, content_digest, producer_key
+from credit_schemas.personal import without_numbers
 from credit_schemas.problems import Problem
 from credit_schemas.sealing import Sealer
 from credit_schemas.topics import intake_topic

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.check import Checked, check_row
-from credit_schemas.county_errors import UnknownUnit, without_numbers
+from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import Dataset
 from credit_schemas.forms import render
 from credit_schemas.identifiers import uscc_problem
 from credit_schemas.keys import content_digest, producer_key
-from credit_schemas.personal import hide_resident_number
+from credit_schemas.personal import discreet
 from credit_schemas.problems import NOT_REPORTABLE, Problem, Severity, Verdict, verdict_of
 from credit_schemas.rules import Context
 
@@ -169,7 +169,7 @@ def shown(dataset: Dataset, checked: Checked) -> dict[str, str]:
     values = render(dataset.fields, checked.values)
     if checked.verdict != "reject":
         return values
-    return {c: v if uscc_problem(v) is None else hide_resident_number(without_numbers(v)) for c, v in values.items()}
+    return {c: v if uscc_problem(v) is None else discreet(v) for c, v in values.items()}
 
 
 def not_reportable(checked: Checked) -> bool:

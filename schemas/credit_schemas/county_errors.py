@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from .dataset import ContractError
-
-# A unit cell may by mistake hold a person's ID number; errors must never quote one. Regions do not begin with 0, so the
-# placeholder 00000000000000000X stays readable.
-_ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])([1-9]\d{5})\d{8}(?:\d|\d{3}[\dXx])(?![0-9A-Za-z])")
-
-
-def without_numbers(text: str) -> str:
-    """`text` with anything that looks like a 15- or 18-digit ID number cut to its region part."""
-    return _ID_NUMBER.sub(r"\1********", text)
+from .personal import without_numbers
 
 
 class CountyError(ContractError):

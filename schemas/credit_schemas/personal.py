@@ -19,6 +19,9 @@ EIGHTEEN = re.compile(r"(?=([1-9][0-9]{16}[0-9Xx]))")
 # Fifteen digits have no check digit, and a mistyped eighteenth proves nothing: what is called a number is one.
 NAMED = re.compile(r"(?:身份证|身份号码|证件号)[^0-9]{0,12}[1-9](?:[0-9]{16}[0-9Xx]|[0-9]{14}(?![0-9]))")
 HIDDEN = "（含证件号码，不显示）"
+# A number by its looks alone, right or wrong: what an error must never quote. Regions do not begin with 0, so the
+# placeholder 00000000000000000X stays readable.
+LOOKS_LIKE_ONE = re.compile(r"(?<![0-9A-Za-z])([1-9]\d{5})\d{8}(?:\d|\d{3}[\dXx])(?![0-9A-Za-z])")
 
 
 def holds_resident_number(text: str) -> bool:
@@ -38,3 +41,13 @@ def holds_resident_number(text: str) -> bool:
 def hide_resident_number(text: str) -> str:
     """The text, or a remark in its place when it holds a resident's number."""
     return HIDDEN if holds_resident_number(text) else text
+
+
+def without_numbers(text: str) -> str:
+    """`text` with anything that looks like a 15- or 18-digit ID number cut to its region part."""
+    return LOOKS_LIKE_ONE.sub(r"\1********", text)
+
+
+def discreet(text: str) -> str:
+    """Text of unknown origin as it may be stored and shown: cut where a number shows, hidden where one hides."""
+    return hide_resident_number(without_numbers(text))

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from .county_errors import UnknownUnit, without_numbers
+from .county_errors import UnknownUnit
+from .personal import without_numbers
 
 # Closed vocabulary: the catalogue says per kind which acts a unit may do, so a new kind is a change of the contract.
 KINDS: Mapping[str, str] = {
