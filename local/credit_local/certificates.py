@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .state import write_private
+from credit_schemas.home import write_private
 
 # The authority outlives any test or demo stack, so that producers never have to exchange their CA file.
 _CA_DAYS = 3650

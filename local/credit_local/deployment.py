@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from credit_platforms.destinations import destination_ids
 from credit_schemas.catalogue import load_catalogue
+from credit_schemas.home import write_private
 from credit_warehouse.connect import CONNECT_TIMEOUT_S
 from credit_warehouse.roles import SERVICES
 from credit_warehouse.settings import ENV_FILE, SettingMissing, Settings, secrets_folder
@@ -39,7 +40,6 @@ from .provisioning import (
     prepare_broker,
     prepare_database,
 )
-from .state import write_private
 
 # The services that log in at the broker; the portal gets its login when it is deployed.
 KAFKA_SERVICES = ("consumer", "relay", "airflow")

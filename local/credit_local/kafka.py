@@ -21,12 +21,14 @@ from typing import Any
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from credit_schemas.home import write_private
+
 from . import processes
 from .certificates import ensure_certificates
 from .errors import PortTakenError, ServiceStartError
 from .kafka_jars import ensure_jars, java
 from .ports import LOOPBACK, free_port, is_free, is_listening
-from .state import read_state, write_private, write_state
+from .state import read_state, write_state
 
 NAME = "kafka"
 ADMIN = "admin"

@@ -22,6 +22,7 @@ import httpx
 from credit_platforms.destinations import destination_ids
 from credit_schemas import topics as names
 from credit_schemas.catalogue import Catalogue, load_catalogue
+from credit_schemas.home import write_private
 from credit_warehouse.keys import create_keys
 from credit_warehouse.roles import SERVICES
 from credit_warehouse.settings import ENV_FILE, Settings
@@ -34,7 +35,7 @@ from .kafka import KafkaServer
 from .ports import LOOPBACK, free_port
 from .postgres import PostgresServer
 from .provisioning import Handout, new_password, prepare_broker, prepare_database, unit_principals
-from .state import read_state, write_private, write_state
+from .state import read_state, write_state
 
 # Ports and passwords of an embedded stack; there is one where this file is.
 STATE_FILE = "stack.json"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from credit_schemas.home import find_home
+from credit_schemas.home import find_home, write_private
 from credit_schemas.sealing import BadKey, PublicKey
 from credit_schemas.topics import intake_topic, receipts_topic
 
@@ -216,17 +215,7 @@ def write_unit_config(
         *([f"cafile = {_toml(str(cafile))}"] if cafile else []),
     ]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp makes the file 0600 from the first byte: no moment in which others could read the password.
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_private(path, "\n".join(lines) + "\n")
     return read_settings(path)
 
 
