@@ -42,9 +42,7 @@ STILL_OPEN = """
 SELECT count(*)
 FROM exchange.delivery d
 WHERE d.state IN ('due', 'sent', 'unknown')
-  AND NOT EXISTS (SELECT FROM quality.hold h
-                  WHERE h.unit = d.unit AND h.dataset = d.dataset AND h.destination IN ('', d.destination)
-                    AND h.released_at IS NULL AND h.closed_at IS NULL)
+  AND NOT quality.is_held(d.unit, d.dataset, d.destination)
 """
 
 
@@ -154,8 +152,7 @@ def _line(con: connection, catalogue: Catalogue, sent: Sent) -> dict[str, Any]:
         ),
         "held": _one(
             con,
-            "SELECT count(*) FROM quality.hold WHERE unit = %s AND dataset = %s"
-            " AND released_at IS NULL AND closed_at IS NULL",
+            "SELECT count(*) FROM quality.open_hold WHERE unit = %s AND dataset = %s",
             slice_,
         ),
         "forwarded": _one(
