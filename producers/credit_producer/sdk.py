@@ -88,8 +88,9 @@ class CreditProducer:
         self.settings = settings or read_settings(config or unit_config_path(unit_code(self.catalogue, unit)))
         self._as_of = as_of
         self._lock = threading.RLock()
-        # (file, row) to the event made of it in this session: a later row of the file may be about the same record.
-        self._made: dict[tuple[str, int], str] = {}
+        # Row to the event made of it, for the file in hand: a later row of it may be about the same record.
+        self._file: str | None = None
+        self._made: dict[int, str] = {}
 
     def __enter__(self) -> CreditProducer:
         return self.open()
@@ -188,13 +189,15 @@ class CreditProducer:
         moment = self._now()
         events = []
         for o in outcomes:
-            earlier = self._made.get((o.file, o.replaces)) if o.replaces else None
+            if o.file != self._file:
+                self._file, self._made = o.file, {}
+            earlier = self._made.get(o.replaces) if o.replaces else None
             event = self._event(
                 dataset, o.checked, o.cells, moment, place=Place(o.file, o.row, o.line), replaces=earlier
             )
             events.append(event)
             if event is not None:
-                self._made[o.file, o.row] = event.ce_id
+                self._made[o.row] = event.ce_id
         kept = iter(self.spool.add(e for e in events if e is not None))
         return [None if e is None else next(kept) for e in events]
 
