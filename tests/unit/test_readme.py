@@ -26,7 +26,7 @@ ROOMS = r"(?:schemas|producers|warehouse|consumers|expectations|platforms|report
 PATH = re.compile(rf"`({ROOMS}/(?:[\w.-]+/)*(?:[\w-]+\.(?:py|sql|md|json|toml|csv|avsc))?)`")
 # Hosts that only an installer needs: a mirror of one machine must not become everybody's.
 REGISTRIES = ("pypi" + ".org", "files.python" + "hosted.org", "repo1." + "maven.org", "registry." + "npmjs.org")
-# Folders of the machines this was written on. An own word in front ("frame/work/") is no such path.
+# Folders of the machines this was written on. With a word of its own in front it is no such path.
 MACHINE = re.compile(r"(?<![\w.}~*-])/(?:" + "work" + "|" + "root" + r")/[\w.]")
 SECTIONS = {
     "README.md": ("给谁用", "## 两条命令", "## 一条记录的路", "## 各个房间", "## 为什么用这些依赖", "## 接下来读什么"),
