@@ -188,11 +188,12 @@ def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
             value = normal_document_no(value)  # ledger and figures match on it, whoever sent the row
         cells.append(value)
     decided = dataset.value(values, "decision.date")
+    runs_from = dataset.value(values, dataset.deadline) if dataset.deadline else None
     deadline = (
         center.catalogue.calendar.add_workdays(
-            decided, county.report_within_workdays, count_decision_day=county.count_decision_day
+            runs_from, county.report_within_workdays, count_decision_day=county.count_decision_day
         )
-        if decided
+        if runs_from
         else None
     )
     return Content(

@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 
 from credit_schemas.catalogue import Catalogue
-from credit_schemas.dataset import Dataset, Field
+from credit_schemas.dataset import SCOPES, Dataset, Field
 from credit_schemas.destination_terms import DatasetTerms, Limit, Terms, load_terms
 from credit_warehouse.tables import column_name, column_type
 
@@ -63,12 +63,17 @@ def build_questions(catalogue: Catalogue, datasets: Sequence[str], as_of: date) 
     for name in datasets:
         dataset = catalogue.datasets[name]
         for rule in rules:
-            if rule.fits(dataset) and not (rule.kind in _LEDGER_KINDS and LEDGER not in catalogue.datasets):
+            lacking = (rule.kind in _LEDGER_KINDS and LEDGER not in catalogue.datasets) or (
+                rule.kind in _PUBLIC_KINDS and dataset.scope != SCOPES[0]
+            )
+            if rule.fits(dataset) and not lacking:
                 found += _questions(rule, dataset, catalogue, terms, as_of)
     return found
 
 
 _LEDGER_KINDS = ("ledger_completeness", "unledgered", "freshness")
+# These look at the public view.
+_PUBLIC_KINDS = ("no_personal_numbers",)
 
 
 def _questions(

@@ -219,7 +219,8 @@ class EventMaker:
 
 def own_words(dataset: Dataset) -> frozenset[str]:
     """What messages may quote besides a cell: code set values, and the words quoted in the rules themselves."""
-    codes = [value for codes in load_codesets().values() for value in codes.values]
+    own = (f.code_set for f in dataset.fields if f.code_set)
+    codes = [value for codes in (*load_codesets().values(), *own) for value in codes.values]
     return frozenset([*codes, *QUOTED.findall(json.dumps(dataset.schema, ensure_ascii=False)), "文本"])
 
 

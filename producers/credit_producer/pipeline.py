@@ -72,7 +72,7 @@ class Outcome:
 
 def headings(dataset: Dataset) -> list[Heading]:
     """The headings a file of this dataset may have."""
-    return [Heading(f.column, f.cn, mandatory=f.mandatory) for f in dataset.fields]
+    return [Heading(f.column, f.cn, mandatory=f.mandatory) for f in dataset.file_fields]
 
 
 class CheckedFile:
@@ -142,13 +142,18 @@ class CheckedFile:
             row=row.row,
             line=row.line,
             verdict=checked.verdict,
-            problems=[Told(p.column, _address(row, p.column), *p[1:]) for p in checked.problems],
-            changes=[Altered(c.column, _address(row, c.column), *c[1:]) for c in checked.changes],
+            problems=[Told(p.column, self._address(row, p.column), *p[1:]) for p in checked.problems],
+            changes=[Altered(c.column, self._address(row, c.column), *c[1:]) for c in checked.changes],
             normalised=shown(self.dataset, checked),
             checked=checked,
             cells=cells,
             replaces=replaces,
         )
+
+    def _address(self, row: SourceRow, column: str) -> str:
+        """Where a column's cell stands; a moved value's is where the person wrote it."""
+        cell = row.cells.get(column) or row.cells.get(self.dataset.moved_from.get(column, ""))
+        return cell.address if cell else ""
 
 
 def row_context(catalogue: Catalogue, unit: str, as_of: date | None = None) -> Context:
@@ -204,8 +209,3 @@ class _Repeats:
         end = "内容相同，只算一条" if before == content else "内容不同，以后面这条为准"
         warning = Problem(self._column, REPEATED, "warn", f"{both}，{end}；请核对是否重复填写。")
         return warning, None if before == content else number
-
-
-def _address(row: SourceRow, column: str) -> str:
-    cell = row.cells.get(column)
-    return cell.address if cell else ""

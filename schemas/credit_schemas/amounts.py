@@ -1,4 +1,7 @@
-"""Amounts (STANDARDS 9, row 6): written in 万元, carried as whole 分, so that no sum ever rounds."""
+"""Numbers in cells. Amounts (STANDARDS 9, row 6): written in 万元, carried as whole 分, so that no sum ever rounds.
+
+Counts (persons, enterprises, loans) are whole numbers.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,9 @@ SPELLING = re.compile(
 
 def read_amount(name: str, cell: Any) -> tuple[int | None, list[str]]:
     """A cell of the column called `name` to (分 or None, the steps that altered it). Raises Unreadable."""
-    if isinstance(cell, NUMBER) and not isinstance(cell, bool):
-        text = str(cell)
-    elif isinstance(cell, str):
-        text = halfwidth(controls_out(cell)).strip()
-        if text in EXCEL_ERRORS:
-            raise Unreadable("cell_error", f"「{name}」的单元格是错误值 {text}；请改正公式或直接填写数字。")
-        if text in EMPTY:
-            return None, ["empty"] if text else []
-    else:
-        raise Unreadable("amount", f"「{name}」是{kind_of(cell)}格式的单元格，不是数字；请填以万元为单位的数字。")
+    text = _numeral(name, cell, "amount", "请填以万元为单位的数字")
+    if text in EMPTY:
+        return None, ["empty"] if text else []
     if len(text) > LONGEST or not SPELLING.fullmatch(text):
         raise Unreadable(
             "amount",
@@ -44,6 +40,33 @@ def read_amount(name: str, cell: Any) -> tuple[int | None, list[str]]:
     if rounded:
         return fen, ["rounded"]
     return fen, ["amount"] if isinstance(cell, str) and text.replace(",", "") != cell else []
+
+
+def read_integer(name: str, cell: Any) -> tuple[int | None, list[str]]:
+    """A cell of the column called `name` to (whole number or None, the steps that altered it). Raises Unreadable."""
+    text = _numeral(name, cell, "integer", "请填整数")
+    if text in EMPTY:
+        return None, ["empty"] if text else []
+    if len(text) > LONGEST or not SPELLING.fullmatch(text):
+        raise Unreadable("integer", f"「{name}」的“{quote(text)}”不是数字；请只填整数。")
+    value = Decimal(text.replace(",", ""))
+    if value < 0:
+        raise Unreadable("negative", f"「{name}」是负数 {quote(text)}；不能小于 0。")
+    if value != value.to_integral_value() or value > MAX_WAN:
+        raise Unreadable("integer", f"「{name}」的“{quote(text)}”不是合理的整数；请核对。")
+    return int(value), ["integer"] if isinstance(cell, str) and str(int(value)) != cell else []
+
+
+def _numeral(name: str, cell: Any, rule: str, mend: str) -> str:
+    """What stands in a cell that should hold a number, as text."""
+    if isinstance(cell, NUMBER) and not isinstance(cell, bool):
+        return str(cell)
+    if not isinstance(cell, str):
+        raise Unreadable(rule, f"「{name}」是{kind_of(cell)}格式的单元格，不是数字；{mend}。")
+    text = halfwidth(controls_out(cell)).strip()
+    if text in EXCEL_ERRORS:
+        raise Unreadable("cell_error", f"「{name}」的单元格是错误值 {text}；请改正公式或直接填写数字。")
+    return text
 
 
 def _whole_fen(name: str, value: Decimal, text: str) -> tuple[int, bool]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .dataset import Dataset
-from .forms import read_row
+from .forms import Unreadable, read_cell, read_row
 from .problems import Change, Problem, Verdict, verdict_of
-from .rules import Context, evaluate
+from .rules import Context, condition, evaluate
 
 
 class Checked(NamedTuple):
@@ -22,7 +22,25 @@ class Checked(NamedTuple):
 
 def check_row(dataset: Dataset, cells: dict[str, Any], context: Context) -> Checked:
     """Normalise and check one row of cells (national column code to str, number, date or None)."""
-    read = read_row(dataset.fields, cells)
+    read = read_row(dataset.fields, _moved(dataset, cells) if dataset.moves else cells)
     unread = [p.column for p in read.problems]
     problems = read.problems + evaluate(dataset, read.values, context, unread)
     return Checked(verdict_of(problems), problems, read.changes, read.values, read.original)
+
+
+def _moved(dataset: Dataset, cells: dict[str, Any]) -> dict[str, Any]:
+    """The cells with those that belong in another column put there (`dataset.Move`)."""
+    out = dict(cells)
+    for move in dataset.moves:
+        asked = [dataset.by_column[c["column"]] for c in move.when]
+        values = {}
+        for f in asked:
+            try:
+                values[f.column] = read_cell(f, out[f.column])[0] if out.get(f.column) is not None else None
+            except Unreadable:
+                values[f.column] = None
+        if all(condition(dataset, c)(values) for c in move.when):
+            found = out.pop(move.source, None)
+            # A program may have named the sealed column itself.
+            out[move.target] = out.get(move.target) if found in (None, "") else found
+    return out

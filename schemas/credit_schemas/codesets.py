@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 CODESETS = Path(__file__).parent / "data" / "codesets.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity: one object per list and process
 class CodeSet:
     """One list. `other` names the value that must carry an explanation, written `其他-补办` (STANDARDS 9, row 7)."""
 
@@ -54,8 +56,12 @@ def _explanation(text: str) -> str:
 
 @cache
 def load_codesets(path: Path = CODESETS) -> dict[str, CodeSet]:
-    """All code sets by id."""
-    raw = json.loads(path.read_text(encoding="utf-8"))
+    """The code sets that datasets share, by id; a dataset's own stand in its file (`code_sets`)."""
+    return read_codesets(json.loads(path.read_text(encoding="utf-8")))
+
+
+def read_codesets(raw: Mapping[str, Any]) -> dict[str, CodeSet]:
+    """Code sets as a file has them, by id."""
     return {
         name: CodeSet(
             id=name,

@@ -3,6 +3,9 @@
 A field carries attributes that Avro ignores and we live by: `cn` (Chinese name), `role` (what other rooms call it),
 `form` (how text becomes a value), `width` (characters), `codes` (code set), `rules`, `personal` (`id` or `name`),
 `extension` (a county column that never travels upward), `system` (filled by the producer, not by a person).
+
+A dataset says of itself: `kind`, `scope` (公开范围), `section` (of the credit report), `deadline`, `natural_key`, rules
+over several columns, examples, code sets of its own, and `moves` (see `Move`).
 """
 
 from __future__ import annotations
@@ -13,11 +16,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from .codesets import CodeSet, load_codesets, read_codesets
 
 DATASETS = Path(__file__).parent / "datasets"
 # Dataset and column names become table and column names, topics and file names.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
+# What a dataset is: about a subject, about a unit's own work, totals, what should have been reported; `act` is what is
+# done to records (revoked, repaired …) and `system` what programs tell each other.
+KINDS = ("record", "report", "statistics", "denominator", "act", "system")
+# 公开范围 (STANDARDS 5, usage scopes), the widest first.
+SCOPES = ("社会公开", "政务共享", "授权查询")
+# Sections of the public credit report, edition of 2022 (STANDARDS 3.2), in its order.
+SECTIONS = (
+    *("基础信息", "行政管理", "诚实守信", "严重失信", "经营异常"),
+    *("信用承诺", "信用评价", "司法判决", "其他"),
+)
 
 
 class ContractError(Exception):
@@ -44,7 +59,7 @@ class Field:
     role: str
     form: str
     width: int | None = None
-    codes: str | None = None
+    code_set: CodeSet | None = None
     rules: tuple[dict[str, Any], ...] = ()
     personal: str | None = None
     extension: bool = False
@@ -69,13 +84,34 @@ class Field:
         return self.personal == "id"
 
 
+class Move(NamedTuple):
+    """A cell that belongs in another column when conditions hold.
+
+    Some standards have one column for a unified code or an ID number. An intake schema must not be able to carry a
+    number in clear, so the number moves to a sealed column of its own, which no template and no heading shows.
+    """
+
+    source: str
+    target: str
+    when: tuple[dict[str, Any], ...]
+
+
 def _rejects(rule: dict[str, Any]) -> bool:
     return bool(rule.get("severity", "reject") == "reject")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset: its schema as written and its columns in upload order."""
+    """One dataset: its schema as written and its columns in upload order.
+
+    Attributes:
+        kind: One of KINDS.
+        natural_key: Roles; `subject` stands for whom the row is about.
+        scope: One of SCOPES; 政务共享 where the file says nothing.
+        section: One of SECTIONS, or None when it has no place in a credit report.
+        deadline: Role of the date from which the county's reporting limit runs, or None.
+        national_table: What higher platforms call it, or None.
+    """
 
     id: str
     cn: str
@@ -88,6 +124,11 @@ class Dataset:
     fields: tuple[Field, ...]
     schema: dict[str, Any] = field(repr=False, hash=False, compare=False)
     examples: tuple[dict[str, str], ...] = field(default=(), repr=False, hash=False)
+    scope: str = "政务共享"
+    section: str | None = None
+    deadline: str | None = None
+    national_table: str | None = None
+    moves: tuple[Move, ...] = field(default=(), hash=False)
 
     @cached_property
     def by_column(self) -> dict[str, Field]:
@@ -98,6 +139,16 @@ class Dataset:
     def by_role(self) -> dict[str, Field]:
         """Role to field; a role occurs once in a dataset."""
         return {f.role: f for f in self.fields}
+
+    @cached_property
+    def moved_from(self) -> dict[str, str]:
+        """Column that only a move fills to the column in which a person writes it."""
+        return {m.target: m.source for m in self.moves}
+
+    @cached_property
+    def file_fields(self) -> tuple[Field, ...]:
+        """The columns a person fills in, in upload order: all but the targets of moves."""
+        return tuple(f for f in self.fields if f.column not in self.moved_from)
 
     def column(self, role: str) -> str | None:
         """The column that plays a role, or None when the dataset has none."""
@@ -117,7 +168,8 @@ class Dataset:
 
 def parse_dataset(schema: dict[str, Any]) -> Dataset:
     """Read one schema file's content; raises ContractError for an unfit name, or one that is used twice."""
-    fields = tuple(_field(f) for f in schema["fields"] if not f.get("system") and "cn" in f)
+    code_sets = {**load_codesets(), **read_codesets(schema.get("code_sets", {}))}
+    fields = tuple(_field(f, code_sets) for f in schema["fields"] if not f.get("system") and "cn" in f)
     for name in (schema["dataset"], *(f.column for f in fields)):
         if not NAME.fullmatch(name):
             raise ContractError(f"dataset {schema['dataset']}: {name!r} cannot be a name of a table or column")
@@ -125,6 +177,13 @@ def parse_dataset(schema: dict[str, Any]) -> Dataset:
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ContractError(f"dataset {schema['dataset']}: {what} used twice: {', '.join(twice)}")
+    for what, word, words in (
+        ("kind", schema["kind"], KINDS),
+        ("scope", schema.get("scope", SCOPES[1]), SCOPES),
+        ("section", schema.get("section", SECTIONS[0]), SECTIONS),
+    ):
+        if word not in words:
+            raise ContractError(f"dataset {schema['dataset']}: {what} {word!r} is none of {', '.join(words)}")
     return Dataset(
         id=schema["dataset"],
         cn=schema["cn"],
@@ -137,17 +196,25 @@ def parse_dataset(schema: dict[str, Any]) -> Dataset:
         fields=fields,
         schema=schema,
         examples=tuple(schema.get("examples", ())),
+        scope=schema.get("scope", SCOPES[1]),
+        section=schema.get("section"),
+        deadline=schema.get("deadline"),
+        national_table=schema.get("national_table"),
+        moves=tuple(Move(m["from"], m["to"], tuple(m["when"])) for m in schema.get("moves", ())),
     )
 
 
-def _field(raw: dict[str, Any]) -> Field:
+def _field(raw: dict[str, Any], code_sets: dict[str, CodeSet]) -> Field:
+    codes = raw.get("codes")
+    if codes is not None and codes not in code_sets:
+        raise ContractError(f"column {raw['name']}: unknown code set {codes!r}")
     return Field(
         column=raw["name"],
         cn=raw["cn"],
         role=raw["role"],
         form=raw["form"],
         width=raw.get("width"),
-        codes=raw.get("codes"),
+        code_set=code_sets[codes] if codes else None,
         rules=tuple(raw.get("rules", ())),
         personal=raw.get("personal"),
         extension=bool(raw.get("extension")),

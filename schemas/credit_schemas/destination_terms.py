@@ -113,7 +113,7 @@ def _limit(toml: Toml, at: str, dataset: Dataset, column: str, raw: object) -> L
     if field is None or field.extension:
         toml.bad(at, 0, column, f"{dataset.cn}没有上报的列 {column}。")
         return None
-    if field.sealed or field.form in ("date", "amount"):
+    if field.sealed or field.form in ("date", "amount", "integer"):
         toml.bad(at, 0, column, f"{field.cn}不是文字列，不能限制长度或取值。")
         return None
     if not isinstance(raw, dict) or not raw or any(key not in _KEYS for key in raw):

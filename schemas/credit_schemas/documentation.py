@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .catalogue import Catalogue, load_catalogue
-from .codesets import load_codesets
 from .dataset import Dataset
 from .envelope import RECORD_ACTS
 from .rules import IMPLIED
@@ -33,7 +32,7 @@ RULES_INTRO = (
 UNREADABLE = (
     ("`.numeric`", "号码列的单元格是数字、日期或逻辑值格式"),
     ("`.date`", "不是日期，或者日历上没有这一天"),
-    ("`.amount`", "不是数字"),
+    ("`.amount`、`.integer`", "不是数字，或者不是整数"),
     ("`.negative`", "金额是负数"),
     ("`.decimals`", "金额超过 6 位小数"),
     ("`.cell_error`", "单元格是 #REF! 一类的错误值"),
@@ -86,7 +85,7 @@ def _facts(dataset: Dataset, catalogue: Catalogue) -> list[str]:
         ("结构版本", f"第 {dataset.version} 版，Avro 结构编号 {dataset.schema_id}"),
         ("依据", dataset.basis),
     ]
-    if dataset.kind == "record" and dataset.column("decision.date"):
+    if dataset.deadline and dataset.kind == "record":
         facts.append(("期限", f"作出决定之日起 {catalogue.county.report_within_workdays} 个工作日内"))
     return _table(("项目", "内容"), facts)
 
@@ -94,7 +93,7 @@ def _facts(dataset: Dataset, catalogue: Catalogue) -> list[str]:
 def _columns(dataset: Dataset) -> list[str]:
     rows = (
         (str(n), f.cn, f"`{f.column}`", form_name(f), size(f), duty(f), f.note, f.example)
-        for n, f in enumerate((f for f in dataset.fields if not f.extension), 1)
+        for n, f in enumerate((f for f in dataset.file_fields if not f.extension), 1)
     )
     return _table(("序号", "名称", "代码", "格式", "长度", "填报", "说明", "示例"), rows)
 
@@ -115,8 +114,7 @@ def _rules(dataset: Dataset) -> list[str]:
 
 def _code_sets(dataset: Dataset) -> list[str]:
     rows = []
-    for name in dict.fromkeys(f.codes for f in dataset.fields if f.codes):
-        codes = load_codesets()[name]
+    for codes in dict.fromkeys(f.code_set for f in dataset.fields if f.code_set):
         used = "、".join(f.cn for f in dataset.fields if codes_of(f) is codes)
         same = "；".join(f"{spelling}＝{word}" for spelling, word in codes.aliases.items())
         rows.append((codes.cn, used, codes.shown, same, codes.basis))

@@ -12,9 +12,9 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from .amounts import FEN_PER_WAN, read_amount, wan
+from .amounts import FEN_PER_WAN, read_amount, read_integer, wan
 from .cells import EMPTY, EXCEL_ERRORS, NUMBER, SPEC, Unreadable, controls_out, halfwidth, is_missing, kind_of, plain
-from .codesets import CodeSet, load_codesets
+from .codesets import CodeSet
 from .dataset import ContractError, Field
 from .dates import LONG_TERM, read_date
 from .documents import normal_document_no
@@ -96,6 +96,8 @@ def read_cell(f: Field, cell: Any) -> tuple[Any, list[str]]:
         return read_date(f.cn, cell)
     if f.form == "amount":
         return read_amount(f.cn, cell)
+    if f.form == "integer":
+        return read_integer(f.cn, cell)
     if isinstance(cell, str):
         return _read_text(f, cell)
     if SPEC["forms"][f.form].get("identifier"):
@@ -118,7 +120,7 @@ def _read_text(f: Field, cell: str) -> tuple[str | None, list[str]]:
         raise Unreadable("cell_error", f"「{f.cn}」的单元格是错误值 {cell}；请改正公式或直接填写内容。")
     text = cell
     taken: list[str] = []
-    for name, step in steps_of(f.form, f.codes):
+    for name, step in steps_of(f.form, f.code_set):
         after = step(text)
         if after != text:
             taken.append(name)
@@ -129,13 +131,12 @@ def _read_text(f: Field, cell: str) -> tuple[str | None, list[str]]:
 
 
 @cache
-def steps_of(form: str, codes: str | None) -> tuple[tuple[str, Step], ...]:
+def steps_of(form: str, found: CodeSet | None) -> tuple[tuple[str, Step], ...]:
     """The named steps a form takes, in order, over the code set of a column."""
     if form not in SPEC["forms"]:
         raise ContractError(f"unknown form {form!r}")
-    if form in ("choice", "choices") and codes not in load_codesets():
-        raise ContractError(f"form {form!r} needs a known code set, not {codes!r}")
-    found = load_codesets()[codes] if codes else None
+    if form in ("choice", "choices") and found is None:
+        raise ContractError(f"form {form!r} needs a code set")
     own: dict[str, Step] = {"alias": found.canonical, "list": lambda text: _list(text, found)} if found else {}
     return tuple((name, own.get(name) or STEPS[name]) for name in SPEC["forms"][form]["steps"])
 

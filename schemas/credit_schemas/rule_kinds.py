@@ -1,8 +1,8 @@
 """The closed vocabulary of rules: each kind makes, from its JSON object, a test of one column's value.
 
-required, blank, length, code_set, checksum, starts_with, decimal, not_after, not_before, near, characters, agrees_with,
-mandate, publicity_span, no_personal_number, assumed, refuse. A test answers None when the rule holds, else the key of
-its message in `data/rules.json` and the message's parameters; no parameter is a personal value.
+required, blank, length, code_set, format, checksum, starts_with, embeds, decimal, whole, not_after, not_before, near,
+characters, agrees_with, mandate, publicity_span, no_personal_number, assumed, refuse. A test answers None when the rule
+holds, else the key of its message in `data/rules.json` and the message's parameters; no parameter is a personal value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 from . import identifiers
 from .amounts import FEN_PER_WAN, wan
-from .codesets import load_codesets
 from .dataset import ContractError, Dataset, Field
 from .documents import HALF
 from .forms import JOINED_BY
@@ -106,9 +105,9 @@ def _length(_dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:
 
 
 def _code_set(_dataset: Dataset, f: Field, _raw: dict[str, Any]) -> Test:
-    if not f.codes:
+    codes = f.code_set
+    if codes is None:
         raise ContractError(f"{f.column}: rule code_set without a code set")
-    codes = load_codesets()[f.codes]
     listed = frozenset(codes.values)
     many = f.form == "choices"
 
@@ -185,6 +184,38 @@ def _decimal(_dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:
 
     def test(value: int, _values: Values, _ctx: Context) -> Failure | None:
         return (f"decimal.{bound}", {"limit": limit, "value": wan(value)}) if breaks(value) else None
+
+    return test
+
+
+def _whole(_dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:
+    lowest, highest = raw.get("min", 0), raw.get("max")
+
+    def test(value: int, _values: Values, _ctx: Context) -> Failure | None:
+        if value < lowest:
+            return "whole.min", {"limit": lowest, "value": value}
+        return ("whole.max", {"limit": highest, "value": value}) if highest is not None and value > highest else None
+
+    return test
+
+
+def _format(_dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:
+    if not raw.get("message"):
+        raise ContractError("a rule of kind format says what is expected, in a message of its own")
+    pattern = re.compile(raw["pattern"])
+    return lambda value, _values, _ctx: None if pattern.fullmatch(value) else ("", {})
+
+
+def _embeds(dataset: Dataset, _f: Field, raw: dict[str, Any]) -> Test:
+    """Characters of a code that repeat a date of the row (承诺编码, STANDARDS 2)."""
+    other, start, end = raw["other"], raw["start"], raw["end"]
+    other_name = dataset.by_column[other].cn
+
+    def test(value: str, values: Values, _ctx: Context) -> Failure | None:
+        day = values.get(other)
+        if day is None or value[start:end] == f"{day:%Y%m%d}":
+            return None
+        return "embeds", {"start": start + 1, "end": end, "other": day, "other_name": other_name}
 
     return test
 
@@ -311,4 +342,7 @@ KINDS: dict[str, Kind] = {
     "no_personal_number": Kind(_no_personal_number),
     "assumed": Kind(_assumed, of_empty=True),
     "refuse": Kind(_refuse),
+    "format": Kind(_format),
+    "embeds": Kind(_embeds),
+    "whole": Kind(_whole),
 }

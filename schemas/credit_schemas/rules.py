@@ -110,7 +110,7 @@ class _Compiled:
 
     def _condition(self, raw: dict[str, Any]) -> int:
         """The place of a condition among those of the dataset; equal ones are tested once a row."""
-        index, _ = self._conditions.setdefault(str(raw), (len(self._conditions), _condition(self.dataset, raw)))
+        index, _ = self._conditions.setdefault(str(raw), (len(self._conditions), condition(self.dataset, raw)))
         return index
 
 
@@ -168,7 +168,9 @@ FREE_FORMS = ("text", "choices", "document_no", "code_text")
 
 def _all_rules(f: Field) -> list[dict[str, Any]]:
     """A column's own rules and the two that follow from what it is: its width, and no personal number in free text."""
-    made: list[dict[str, Any]] = [{"kind": "length", "max": f.width}] if f.width else []
+    made: list[dict[str, Any]] = (
+        [{"kind": "length", "max": f.width}] if f.width and f.form not in ("amount", "integer") else []
+    )
     # A column of unified codes is checked digit by digit; the other codes are whatever an office once gave out.
     unified = any(r.get("algorithm") == "uscc" for r in f.rules)
     free = f.form in FREE_FORMS or (f.form == "code" and not unified)
@@ -176,7 +178,8 @@ def _all_rules(f: Field) -> list[dict[str, Any]]:
     return made + list(f.rules)
 
 
-def _condition(dataset: Dataset, raw: dict[str, Any]) -> Callable[[Values], bool]:
+def condition(dataset: Dataset, raw: dict[str, Any]) -> Callable[[Values], bool]:
+    """One condition of a `when` as a test of a row's typed values."""
     column = raw["column"]
     if column not in dataset.by_column:
         raise ContractError(f"{dataset.id}: a condition names the unknown column {column}")

@@ -75,7 +75,7 @@ def mark_class(f: Field) -> str:
 
 
 def _fill_in(book: Workbook, sheet: Worksheet, dataset: Dataset) -> None:
-    for n, f in enumerate(dataset.fields, 1):
+    for n, f in enumerate(dataset.file_fields, 1):
         letter = get_column_letter(n)
         # The star is all a heading may carry beside its name: readers know names with stars, and nothing else.
         head = sheet.cell(1, n, f.cn + ("*" if f.mandatory else ""))
@@ -107,7 +107,16 @@ def _comment(f: Field) -> Comment:
 
 
 def _width(f: Field) -> float:
-    by_form = {"date": 13, "amount": 14, "code": 22, "id_number": 22, "document_no": 24, "choice": 17, "choices": 24}
+    by_form = {
+        "date": 13,
+        "amount": 14,
+        "integer": 12,
+        "code": 22,
+        "id_number": 22,
+        "document_no": 24,
+        "choice": 17,
+        "choices": 24,
+    }
     wanted = by_form.get(f.form) or (36 if (f.width or 0) >= 1000 else 24 if (f.width or 0) > 64 else 16)
     # A heading takes at most two lines; a Chinese character is two wide.
     return max(wanted, min(len(f.cn) + 3, 26))
@@ -164,7 +173,7 @@ def _instructions(sheet: Worksheet, dataset: Dataset, catalogue: Catalogue, made
         cell.alignment = Alignment(vertical="center")
         sheet.row_dimensions[n].height = 28 if n == 1 else 18
     legend = len(top) + 1
-    used = dict.fromkeys(mark_class(f) for f in dataset.fields)
+    used = dict.fromkeys(mark_class(f) for f in dataset.file_fields)
     for n, name in enumerate(used, 1):
         swatch = sheet.cell(legend, n, name)
         swatch.fill, swatch.font = PatternFill("solid", fgColor=FILLS[name]), Font(name=FONT, size=10)
@@ -173,11 +182,11 @@ def _instructions(sheet: Worksheet, dataset: Dataset, catalogue: Catalogue, made
         sheet,
         legend + 2,
         INSTRUCTION_COLUMNS,
-        [_instruction(dataset, f) for f in dataset.fields],
-        [FILLS[mark_class(f)] for f in dataset.fields],
+        [_instruction(dataset, f) for f in dataset.file_fields],
+        [FILLS[mark_class(f)] for f in dataset.file_fields],
     )
     sheet.freeze_panes = f"B{legend + 3}"
-    _conventions(sheet, legend + 2 + len(dataset.fields) + 2)
+    _conventions(sheet, legend + 2 + len(dataset.file_fields) + 2)
     _printable(sheet)
 
 
@@ -211,7 +220,7 @@ def _examples(sheet: Worksheet, dataset: Dataset) -> None:
     sheet.cell(1, 1, "样例（内容是编的，竖着看：一列是一条记录）").font = Font(
         name=FONT, size=12, bold=True, color=BLACK
     )
-    shown = [f for f in dataset.fields if any(f.column in e for e in dataset.examples)]
+    shown = [f for f in dataset.file_fields if any(f.column in e for e in dataset.examples)]
     columns = [("列名", 34), ("填报", 10), *((f"样例 {n}", 44) for n in range(1, len(dataset.examples) + 1))]
     rows = [(f.cn, mark_class(f), *(e.get(f.column, "") for e in dataset.examples)) for f in shown]
     _table(sheet, 3, columns, rows, [FILLS[mark_class(f)] for f in shown])

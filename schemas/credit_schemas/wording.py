@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .cells import SPEC as FORMS
-from .codesets import CodeSet, load_codesets
+from .codesets import CodeSet
 from .dataset import Dataset, Field
 from .rule_kinds import SPEC, spoken
 from .rules import Rule, compiled_rules
@@ -51,7 +51,7 @@ def size(f: Field) -> str:
 
 def codes_of(f: Field) -> CodeSet | None:
     """The code set of a column."""
-    return load_codesets()[f.codes] if f.codes else None
+    return f.code_set
 
 
 def said_of(dataset: Dataset, column: str | None = None) -> Iterator[Said]:
@@ -93,6 +93,10 @@ def _key(dataset: Dataset, rule: Rule) -> str:
         return f"checksum.{raw['algorithm']}" + (".placeholder" if raw.get("allow_placeholder") else "")
     if kind == "starts_with" and "not_prefixes" in raw:
         return "starts_with.not"
+    if kind == "whole":
+        return (
+            "whole" if raw.get("max") is not None and raw.get("min") else "whole.max" if "max" in raw else "whole.min"
+        )
     if kind == "decimal":
         return next(f"decimal.{bound}" for bound in ("min", "max", "above") if bound in raw)
     return "not_after.today" if kind == "not_after" and raw["other"] == "today" else kind

@@ -22,7 +22,15 @@ PERSON = "11010519491231002X"
 
 def field(form: str, *, codes: str | None = None, mandatory: bool = False, **more: Any) -> Field:
     rules = ({"kind": "required"},) if mandatory else ()
-    return Field(column="COL", cn="某列", role=more.pop("role", "x"), form=form, codes=codes, rules=rules, **more)
+    return Field(
+        column="COL",
+        cn="某列",
+        role=more.pop("role", "x"),
+        form=form,
+        code_set=load_codesets()[codes] if codes else None,
+        rules=rules,
+        **more,
+    )
 
 
 DATE, AMOUNT, TEXT, CODE = field("date"), field("amount"), field("text"), field("code")

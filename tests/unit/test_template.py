@@ -12,7 +12,6 @@ from openpyxl import Workbook, load_workbook
 from credit_producer.files.headings import normal_heading
 from credit_schemas.catalogue import load_catalogue
 from credit_schemas.check import check_row
-from credit_schemas.codesets import load_codesets
 from credit_schemas.dataset import Dataset
 from credit_schemas.rules import Context
 from credit_schemas.template import LAST_ROW, list_formula, write_template
@@ -68,10 +67,10 @@ def test_choices_have_a_list_and_every_column_has_a_hint(made: tuple[Dataset, Pa
         assert rule.prompt
         assert len(rule.prompt) <= 255
         assert len(rule.promptTitle) <= 32
-        if not f.codes:
+        if not f.code_set:
             assert rule.type in (None, "none")
             continue
-        codes = load_codesets()[f.codes]
+        codes = f.code_set
         listed = rule.formula1.strip('"').split(",")
         assert listed == [*codes.values, *(["其他-"] if codes.other else [])]
         insists = f.form == "choice" and not codes.other
@@ -109,8 +108,8 @@ def test_the_instructions_name_every_column_with_code_duty_width_and_source(made
         wanted = "县扩展列" if f.extension else "必填" if f.mandatory else "条件必填" if f.conditional else "选填"
         assert duty == wanted
         assert "写法：" in how
-        if f.codes:
-            assert load_codesets()[f.codes].shown in checks
+        if f.code_set:
+            assert f.code_set.shown in checks
             assert "归集口径第7条" in sources
 
 

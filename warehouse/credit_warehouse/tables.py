@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from credit_schemas.dataset import Dataset, Field
+from credit_schemas.dataset import SCOPES, Dataset, Field
 
 # record_no is the ce_id of the record's first report: it survives a restored database, because re-sending the event
 # gives the record the same number again. received_at is the first accepted arrival (the clock of 迟报率).
@@ -29,7 +29,7 @@ GOVERNING: tuple[tuple[str, str], ...] = (
     ("publicity_ends", "date"),
     ("last_ce_id", "uuid NOT NULL"),
 )
-_TYPES = {"date": "date", "amount": "bigint"}
+_TYPES = {"date": "date", "amount": "bigint", "integer": "bigint"}
 
 
 def column_name(f: Field) -> str:
@@ -38,7 +38,7 @@ def column_name(f: Field) -> str:
 
 
 def column_type(f: Field) -> str:
-    """The SQL type: date, bigint (分) for amounts, a reference for sealed numbers, text for the rest."""
+    """The SQL type: date, bigint for amounts (分) and counts, a reference for sealed numbers, text for the rest."""
     return "bigint REFERENCES core.person" if f.sealed else _TYPES.get(f.form, "text")
 
 
@@ -73,7 +73,10 @@ def table_statements(dataset: Dataset) -> list[str]:
 
 
 def public_view(dataset: Dataset) -> list[str]:
-    """A view without personal numbers and county columns, natural persons' names masked: what readers may publish."""
+    """A view without personal numbers and county columns, natural persons' names masked: what readers may publish.
+
+    Only a dataset whose scope is 社会公开 has one.
+    """
     category = dataset.column("subject.category")
     shown = []
     for f in dataset.fields:
@@ -86,6 +89,8 @@ def public_view(dataset: Dataset) -> list[str]:
         elif not f.personal and not f.extension:
             shown.append(name)
     view = f"quality.public_{dataset.table}"
+    if dataset.scope != SCOPES[0]:
+        return [f"DROP VIEW IF EXISTS {view}"]
     # Dropped first: CREATE OR REPLACE cannot change the order of columns when a schema version brings new ones.
     return [
         f"DROP VIEW IF EXISTS {view}",
