@@ -1,4 +1,4 @@
-"""Dates as people write them (STANDARDS 9, row 5): four spellings, real date cells, 长期; anything else is refused."""
+"""Dates as people write them (STANDARDS 9, row 5): five spellings, real date cells, 长期; anything else is refused."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ FIRST_YEAR = 1900
 SPELLINGS = (
     re.compile(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})"),
     re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"),
+    re.compile(r"([0-9]{4})\.([0-9]{1,2})\.([0-9]{1,2})"),
     re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})"),
     re.compile(r"([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日"),
 )
@@ -29,7 +30,7 @@ TIME_PART = re.compile(
 )
 # The spelling nearly every cell has; it needs none of the mending below.
 ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-BLANKS_AT_SEPARATORS = re.compile(r"\s*([年月/-])\s*|\s+(日)")
+BLANKS_AT_SEPARATORS = re.compile(r"\s*([年月/.-])\s*|\s+(日)")
 
 
 def read_date(name: str, cell: Any) -> tuple[date | None, list[str]]:
@@ -75,7 +76,7 @@ def _from_text(name: str, text: str) -> date:
             return _day(name, year, month, day, text)
     raise Unreadable(
         "date",
-        f"「{name}」的内容“{quote(text)}”不是日期；请写成 2026-05-06、2026/5/6、20260506 或 2026年5月6日，年份要四位。",
+        f"「{name}」的内容“{quote(text)}”不是日期；请写成 2026-05-06、2026/5/6、2026.5.6、20260506 或 2026年5月6日，年份要四位。",
     )
 
 
