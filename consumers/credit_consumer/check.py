@@ -184,12 +184,12 @@ def _has_control(text: str) -> bool:
 
 def _context(event: Arrived, catalogue: Catalogue) -> Context:
     today = event.message.received_at.astimezone(catalogue.county.zone).date()
-    return _contexts(catalogue.county, event.message.unit, today)
+    return _contexts(catalogue.county, event.message.unit, event.decoded.dataset, today)
 
 
-@lru_cache(maxsize=4096)  # units times the days of a backlog
-def _contexts(county: County, unit: str, today: date) -> Context:
+@lru_cache(maxsize=4096)  # units times their datasets times the days of a backlog
+def _contexts(county: County, unit: str, dataset: str, today: date) -> Context:
     try:
-        return Context(today, county.units.get(unit).uscc)
+        return Context(today, county.units.get(unit).uscc, county.mandated(unit, dataset, today))
     except UnknownUnit:
         return Context(today)

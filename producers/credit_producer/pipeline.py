@@ -84,7 +84,7 @@ class CheckedFile:
         Args:
             path: .xlsx or CSV.
             dataset: what its rows are.
-            context: today and the unit's own code, for the rules.
+            context: what the rules may know (`row_context`).
             unit: code of the unit (part of the key of subjects without any number).
 
         Raises:
@@ -156,11 +156,15 @@ class CheckedFile:
         return cell.address if cell else ""
 
 
-def row_context(catalogue: Catalogue, unit: str, as_of: date | None = None) -> Context:
-    """What the rules may know of a unit's rows; a unit outside the catalogue has no code of its own to compare."""
-    today = as_of or datetime.now(catalogue.county.zone).date()
+def row_context(catalogue: Catalogue, unit: str, dataset: Dataset, as_of: date | None = None) -> Context:
+    """What the rules may know of a unit's rows of a dataset: the day, the unit's own code, whom it may report for.
+
+    A unit outside the catalogue has no code of its own to compare.
+    """
+    county = catalogue.county
+    today = as_of or datetime.now(county.zone).date()
     try:
-        return Context(today, catalogue.county.units.get(unit).uscc)
+        return Context(today, county.units.get(unit).uscc, county.mandated(unit, dataset.id, today))
     except UnknownUnit:
         return Context(today)
 

@@ -129,10 +129,9 @@ class CreditProducer:
         self._sender.close()
         self.spool.close()
 
-    @property
-    def context(self) -> Context:
-        """What the rules may know: today and the unit's own unified code."""
-        return row_context(self.catalogue, self.settings.unit, self._as_of)
+    def context(self, dataset: Dataset) -> Context:
+        """What the rules may know of a dataset's rows: today, the unit's own unified code, whom it may report for."""
+        return row_context(self.catalogue, self.settings.unit, dataset, self._as_of)
 
     def report(self, dataset: str, row: Mapping[str, Any], *, source_key: str | None = None) -> Answer:
         """Report one record: check it, and if it may go, put it into the spool and onto the road.
@@ -218,7 +217,7 @@ class CreditProducer:
             raise ValueError(f"source_key 应当是 1 到 {SOURCE_KEY_MAX} 个可见字符。")
         if source_key is not None and holds_resident_number(source_key):
             raise ValueError("source_key 里有公民身份号码；它不加密，请换用本单位系统里的编号。")
-        checked = check_row(dataset, dict(row), self.context)
+        checked = check_row(dataset, dict(row), self.context(dataset))
         event = self._event(dataset, checked, row, self._now(), act, source_key, target, reason)
         return Answer(
             self.spool.add([event])[0] if event is not None else None,

@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo
 from .county_errors import CountyNotFound
 from .county_files import Defects, Toml, read_toml
 from .county_units import Region, read_regions, read_units
+from .mandates import Mandate, mandated, read_mandates
 from .obligations import Obligation, read_obligations
 from .units import Units, county_prefixes
 
@@ -38,6 +40,7 @@ class County:
         report_within_workdays: Limit for licences and penalties after the decision.
         count_decision_day: True when the decision day is day 1, False when it is day 0.
         parameters: Every parameter of the folder by name, those two included.
+        mandates: Who may report decisions of which other body.
         folder: Where it was read from; `destinations/` lies below.
     """
 
@@ -53,12 +56,17 @@ class County:
     units: Units
     regions: tuple[Region, ...]
     obligations: tuple[Obligation, ...]
+    mandates: tuple[Mandate, ...]
     folder: Path
 
     @cached_property
     def zone(self) -> ZoneInfo:
         """The time zone as an object."""
         return ZoneInfo(self.time_zone)
+
+    def mandated(self, unit: str, dataset: str, on: date) -> frozenset[str]:
+        """Unified codes of the bodies whose rows of a dataset a unit may report on a day, its own aside."""
+        return mandated(self.mandates, unit, dataset, on)
 
 
 def shipped_counties() -> list[str]:
@@ -111,6 +119,7 @@ def _load(folder: Path) -> County:
     regions = read_regions(folder, defects)
     within = parameters["report_within_workdays"]
     obligations = read_obligations(folder, units, within, defects)
+    mandates = read_mandates(folder, units, defects)
     defects.stop()
     return County(
         code=head["code"],
@@ -125,6 +134,7 @@ def _load(folder: Path) -> County:
         units=units,
         regions=regions,
         obligations=obligations,
+        mandates=mandates,
         folder=folder,
     )
 

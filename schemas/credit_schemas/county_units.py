@@ -14,7 +14,7 @@ from .units import KINDS, Group, Phrases, Unit, Units, spelling_key
 
 # A unit's code becomes part of a Kafka topic, a principal and file names, where only these letters are safe everywhere.
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_USCC_PROBLEMS = {
+USCC_PROBLEMS = {
     "placeholder": "这是个体工商户的占位码，单位必须有自己的代码",
     "length": "应为 18 位",
     "alphabet": "含有不允许的字符（只用大写字母和数字，没有 I、O、S、V、Z）",
@@ -92,7 +92,7 @@ def _unit(row: Row) -> Unit:
         row.bad("code", f"“{unit.code}”应以小写字母开头，只用小写字母、数字和连字符，不超过 31 个字符。")
     problem = uscc_problem(unit.uscc) if unit.uscc else None
     if problem:
-        row.bad("uscc", f"统一社会信用代码“{unit.uscc}”不正确：{_USCC_PROBLEMS[problem]}。")
+        row.bad("uscc", f"统一社会信用代码“{unit.uscc}”不正确：{USCC_PROBLEMS[problem]}。")
     if unit.kind and unit.kind not in KINDS:
         row.bad("kind", f"没有单位类型“{unit.kind}”；可用的：{'、'.join(KINDS)}。")
     if unit.valid_from and unit.valid_to and unit.valid_from > unit.valid_to:

@@ -6,19 +6,31 @@ import ast
 import json
 import re
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from credit_consumer.check import Checked, check
+from credit_consumer.decode import Arrived, Message, decode
+from credit_producer.pipeline import row_context
 from credit_schemas import county as county_module
+from credit_schemas.catalogue import Catalogue, load_catalogue
+from credit_schemas.check import check_row
+from credit_schemas.codec import event_value
 from credit_schemas.county import County, county_folder, load_county, shipped_counties
 from credit_schemas.county_errors import CountyDataError, CountyNotFound, UnknownUnit
+from credit_schemas.envelope import Envelope, write_headers
+from credit_schemas.forms import read_row
 from credit_schemas.identifiers import uscc_org_part_ok, uscc_problem
 from credit_schemas.obligations import obligation_record, responsible
+from credit_schemas.sealing import Opener
 from credit_schemas.units import Unit, Units, county_prefixes, spelling_key, unit_record
+from credit_schemas.uuid7 import uuid7
+from unit.rows import LICENCE
 
 ANNEX = json.loads((Path(__file__).parent / "data" / "annex_tasks.json").read_text(encoding="utf-8"))
 BODY = [
@@ -538,3 +550,112 @@ def test_units_of_different_times_may_share_spelling_and_unified_code(other: Pat
 
 def test_a_spelling_key_keeps_letters_and_digits_only() -> None:
     assert spelling_key(" （县）Ｘ局〔２〕、“Y” ") == "县x局2y"
+
+
+# Mandates: who reports for whom
+
+MANDATES_CSV = """unit,for_unit,for_uscc,datasets,valid_from,valid_to,basis,note
+market,水利局,,licence；penalty,2026-01-01,2026-06-30,云委〔2026〕1号,
+market,,{0},全部,,,云委〔2026〕2号,市级机关
+"""
+OUTSIDER = UNITS.get("province").uscc
+
+
+def test_a_mandate_holds_for_its_datasets_and_days_and_nobody_else(other: Path) -> None:
+    (other / "mandates.csv").write_text(MANDATES_CSV.format(OUTSIDER), encoding="utf-8")
+    county = load_county(other)
+    water = CODES[1]
+    for day, both in [("2025-12-31", False), ("2026-01-01", True), ("2026-06-30", True), ("2026-07-01", False)]:
+        expected = {OUTSIDER, water} if both else {OUTSIDER}
+        assert county.mandated("market", "licence", date.fromisoformat(day)) == expected
+    assert county.mandated("market", "ledger", date(2026, 3, 1)) == {OUTSIDER}
+    assert county.mandated("water", "licence", date(2026, 3, 1)) == frozenset()
+    assert [m.basis for m in county.mandates] == ["云委〔2026〕1号", "云委〔2026〕2号"]
+
+
+def test_the_shipped_county_claims_no_mandate_that_its_plan_does_not_name(other: Path) -> None:
+    assert (COUNTY.folder / "mandates.csv").is_file()
+    assert COUNTY.mandates == load_county(other).mandates == ()
+
+
+def test_one_mandate_in_two_spans_of_days_is_no_repetition(other: Path) -> None:
+    later = "market,水利局,,penalty,2026-07-01,,云委〔2026〕3号,\n"
+    (other / "mandates.csv").write_text(MANDATES_CSV.format(OUTSIDER) + later, encoding="utf-8")
+    assert load_county(other).mandated("market", "penalty", date(2026, 7, 1)) == {OUTSIDER, CODES[1]}
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("某局,水利局,,licence,,,文件,", "列 unit：单位目录里没有“某局”。"),
+        ("各成员单位,水利局,,licence,,,文件,", "列 unit：“各成员单位”是一组单位"),
+        (",水利局,,licence,,,文件,", "列 unit：不能为空。"),
+        ("market,某局,,licence,,,文件,", "列 for_unit：单位目录里没有“某局”。"),
+        (
+            "market,,,licence,,,文件,",
+            "列 for_unit：for_unit（本县单位）和 for_uscc（县外机关的统一社会信用代码）填且只填",
+        ),
+        (f"market,水利局,{OUTSIDER},licence,,,文件,", "列 for_unit：for_unit（本县单位）和 for_uscc"),
+        (f"market,,{OUTSIDER[:-1]}0,licence,,,文件,", "列 for_uscc：统一社会信用代码"),
+        (
+            "market,,00000000000000000X,licence,,,文件,",
+            "列 for_uscc：统一社会信用代码“00000000000000000X”不正确：这是个体",
+        ),
+        ("market,市场监管局,,licence,,,文件,", "列 unit：“市场监管局”报送自己的数据不用委托。"),
+        ("market,水利局,,,,,文件,", "列 datasets：不能为空。"),
+        (
+            "market,水利局,,许可,,,文件,",
+            "列 datasets：“许可”不是数据集代码（小写字母、数字、下划线）；所有数据集写“全部”。",
+        ),
+        ("market,水利局,,licence,2026-02-30,,文件,", "列 valid_from：“2026-02-30”不是日期"),
+        (
+            "market,水利局,,licence,2027-02-01,2027-01-31,文件,",
+            "列 valid_to：有效期止 2027-01-31 早于有效期起 2027-02-01。",
+        ),
+        ("market,水利局,,licence,,,,", "列 basis：不能为空。"),
+        (
+            "market,水利局,,全部,2026-06-30,,文件,",
+            "列 unit：与第 2 行重复：同一单位、同一被代报单位，数据集和有效期有重叠。",
+        ),
+        (f"market,,{OUTSIDER},ledger,,,文件,", "列 unit：与第 3 行重复"),
+        ("market,水利局", "有 2 格，表头有 8 列，请检查逗号和引号。"),
+    ],
+)
+def test_a_wrong_mandate_is_shown_with_line_and_column(other: Path, line: str, answer: str) -> None:
+    (other / "mandates.csv").write_text(MANDATES_CSV.format(OUTSIDER) + line + "\n", encoding="utf-8")
+    found = defects_of(other)
+    assert [d.startswith("mandates.csv 第 4 行") and answer in d for d in found] == [True], found
+
+
+def judged_at_the_center(catalogue: Catalogue, unit: str, row: dict[str, str], at: datetime) -> list[str]:
+    """The rules that an event of this row breaks when it arrives at that moment."""
+    dataset = catalogue.datasets["licence"]
+    value = catalogue.codec.encode(dataset.schema_id, event_value(dataset, read_row(dataset.fields, row).values, {}))
+    headers = write_headers(Envelope(uuid7(), catalogue.county.code, unit, dataset.id, "report", at))
+    event = decode(Message("t", uuid4(), unit, 0, 0, at, b"k", value, headers), catalogue.codec, catalogue.county.code)
+    assert isinstance(event, Arrived)
+    checked = check(event, catalogue, Opener([]))
+    assert isinstance(checked, Checked)
+    return [p.rule for p in checked.problems]
+
+
+@pytest.mark.parametrize(
+    ("unit", "moment", "doubted"),
+    [
+        ("market", datetime(2026, 6, 30, 15, 59, tzinfo=UTC), False),
+        ("market", datetime(2026, 6, 30, 16, 0, tzinfo=UTC), True),  # midnight in the county
+        ("water", datetime(2026, 6, 30, 12, 0, tzinfo=UTC), False),
+        ("nobody", datetime(2026, 7, 30, 12, 0, tzinfo=UTC), False),
+    ],
+)
+def test_door_and_center_doubt_a_row_about_another_body_unless_a_mandate_of_the_day_covers_it(
+    other: Path, unit: str, moment: datetime, *, doubted: bool
+) -> None:
+    (other / "mandates.csv").write_text(MANDATES_CSV.format(OUTSIDER), encoding="utf-8")
+    catalogue = load_catalogue(other)
+    dataset = catalogue.datasets["licence"]
+    row = LICENCE | {"XK_XKJGDM": CODES[1], "XK_XKJG": "云台区水利局"}
+    day = moment.astimezone(catalogue.county.zone).date()
+    expected = ["XK_XKJGDM.mandate"] if doubted else []
+    assert [p.rule for p in check_row(dataset, row, row_context(catalogue, unit, dataset, day)).problems] == expected
+    assert judged_at_the_center(catalogue, unit, row, moment) == expected

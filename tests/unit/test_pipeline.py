@@ -123,6 +123,6 @@ def test_heading_nobody_knows_is_mentioned(tmp_path):
 
 
 def test_context_knows_the_units_own_code_and_the_day_in_the_county():
-    context = row_context(CATALOGUE, "market", date(2026, 5, 6))
+    context = row_context(CATALOGUE, "market", DATASET, date(2026, 5, 6))
     assert (context.today, context.unit_uscc) == (date(2026, 5, 6), CATALOGUE.county.units.get("market").uscc)
-    assert row_context(CATALOGUE, "nobody").unit_uscc is None
+    assert row_context(CATALOGUE, "nobody", DATASET).unit_uscc is None

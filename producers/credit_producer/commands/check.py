@@ -36,7 +36,7 @@ def check(
     catalogue = load_catalogue()
     found = options.find_dataset(catalogue, dataset)
     code = options.find_unit(catalogue, unit)
-    context = row_context(catalogue, code, as_of)
+    context = row_context(catalogue, code, found, as_of)
     with told_when_refused(file, as_json), CheckedFile(file, found, context, code) as checked:
         with Teller(checked, found, as_json, report) as teller, options.progress(checked, checked.rows, "检查") as rows:
             for outcome in rows:

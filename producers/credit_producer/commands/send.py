@@ -61,7 +61,8 @@ def send(
     producer = CreditProducer(unit, settings=settings, as_of=as_of)
     found = options.find_dataset(producer.catalogue, dataset)
     failure: PublishError | None = None
-    with told_when_refused(file, as_json), CheckedFile(file, found, producer.context, settings.unit) as checked:
+    context = producer.context(found)
+    with told_when_refused(file, as_json), CheckedFile(file, found, context, settings.unit) as checked:
         with closing(producer.open()), Teller(checked, found, as_json, report) as teller:
             with options.progress(checked, checked.rows, "发送") as rows:
                 for number, batch in enumerate(_batches(rows), 1):
