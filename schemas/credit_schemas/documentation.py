@@ -139,7 +139,8 @@ def _key(dataset: Dataset) -> list[str]:
         "下列各项都相同的是同一条记录；再报同一条记录不会多出一条（见[归集口径](conventions.md)第1条、第2条）。",
         "",
     ]
-    return lines + [f"{n}. {ROLES[role]}" for n, role in enumerate(dataset.natural_key, 1)]
+    named = (ROLES.get(role) or dataset.by_role[role].cn for role in dataset.natural_key)
+    return lines + [f"{n}. {name}" for n, name in enumerate(named, 1)]
 
 
 def _examples(dataset: Dataset) -> list[str]:

@@ -71,7 +71,7 @@ def spoken(dataset: Dataset, when: list[dict[str, Any]]) -> str:
     for c in when:
         name = dataset.by_column[c["column"]].cn
         if "in" in c:
-            said.append(f"{name}为“{'”或“'.join(c['in'])}”")
+            said.append(f"{name}为“{'”或“'.join(map(str, c['in']))}”")
         elif "has" in c:
             said.append(f"{name}有“{'”或“'.join(c['has'])}”")
         elif "lacks" in c:

@@ -418,7 +418,7 @@ def test_a_mistake_in_a_schema_file_is_told_at_once(rule: dict[str, Any]) -> Non
 
 def holds(dataset: Dataset, condition: dict[str, Any], values: dict[str, Any]) -> bool:
     value = values.get(condition["column"], dataset.by_column[condition["column"]].blank_means)
-    kinds = set((value or "").split("；"))
+    kinds = set(str(value or "").split("；"))
     if "in" in condition:
         return value in condition["in"]
     if "filled" in condition:
@@ -447,7 +447,7 @@ def cells_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
     """Rows mixed from the clean ones and all defects, empty cells among them."""
     dataset = DATASETS[name]
     seen: dict[str, set[str]] = {f.column: {""} for f in dataset.fields}
-    for row in [*DEFECTS[name].values(), CLEAN[name], *dataset.examples]:
+    for row in [*DEFECTS.get(name, {}).values(), *ROWS[name]]:
         for column, value in row.items():
             seen[column].add(value)
     return st.fixed_dictionaries({c: st.sampled_from(sorted(v)) for c, v in seen.items()})
