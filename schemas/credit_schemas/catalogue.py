@@ -8,21 +8,26 @@ from pathlib import Path
 
 from .codec import Codec
 from .county import County, load_county
-from .dataset import DATASETS, Dataset, UnknownDataset, current_datasets, load_schemas
+from .dataset import DATASETS, Dataset, UnknownDataset, act_form, current_datasets, load_schemas
 from .workdays import WorkCalendar, load_calendar
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What every room looks things up in. Datasets of the county folder stand beside the shipped ones."""
+    """What every room looks things up in. Datasets of the county folder stand beside the shipped ones.
+
+    Attributes:
+        act: The form of what is done to records that were reported (`record_act`); its rows become no records.
+    """
 
     county: County
     datasets: dict[str, Dataset]
+    act: Dataset
     codec: Codec
 
     def dataset(self, name: str) -> Dataset:
-        """A dataset by id or Chinese name. Raises UnknownDataset."""
-        for d in self.datasets.values():
+        """A dataset, or the form of acts, by id or Chinese name. Raises UnknownDataset."""
+        for d in (*self.datasets.values(), self.act):
             if name in (d.id, d.cn):
                 return d
         raise UnknownDataset(name, self.datasets)
@@ -40,4 +45,5 @@ def load_catalogue(county: Path | None = None) -> Catalogue:
     loaded = load_county(county)
     own = loaded.folder / "datasets"
     schemas = load_schemas([DATASETS, own] if own.is_dir() else [DATASETS])
-    return Catalogue(loaded, current_datasets(schemas), Codec(schemas))
+    datasets = current_datasets(schemas)
+    return Catalogue(loaded, datasets, act_form(schemas, datasets), Codec(schemas))

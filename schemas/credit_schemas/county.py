@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from .acts import ActRule, reach, read_acts
 from .county_errors import CountyNotFound
 from .county_files import Defects, Toml, read_toml
 from .county_units import Region, read_regions, read_units
@@ -41,6 +42,7 @@ class County:
         count_decision_day: True when the decision day is day 1, False when it is day 0.
         parameters: Every parameter of the folder by name, those two included.
         mandates: Who may report decisions of which other body.
+        acts: Who may do what to whose record.
         folder: Where it was read from; `destinations/` lies below.
     """
 
@@ -57,6 +59,7 @@ class County:
     regions: tuple[Region, ...]
     obligations: tuple[Obligation, ...]
     mandates: tuple[Mandate, ...]
+    acts: Mapping[str, ActRule]
     folder: Path
 
     @cached_property
@@ -67,6 +70,10 @@ class County:
     def mandated(self, unit: str, dataset: str, on: date) -> frozenset[str]:
         """Unified codes of the bodies whose rows of a dataset a unit may report on a day, its own aside."""
         return mandated(self.mandates, unit, dataset, on)
+
+    def reach(self, unit: str, act: str, on: date) -> tuple[bool, bool]:
+        """Whether a unit may do an act to its own records, and whether to everybody's, on a day."""
+        return reach(self.acts, self.units, unit, act, on)
 
 
 def shipped_counties() -> list[str]:
@@ -120,6 +127,7 @@ def _load(folder: Path) -> County:
     within = parameters["report_within_workdays"]
     obligations = read_obligations(folder, units, within, defects)
     mandates = read_mandates(folder, units, defects)
+    acts = read_acts(folder, units, defects)
     defects.stop()
     return County(
         code=head["code"],
@@ -135,6 +143,7 @@ def _load(folder: Path) -> County:
         regions=regions,
         obligations=obligations,
         mandates=mandates,
+        acts=acts,
         folder=folder,
     )
 

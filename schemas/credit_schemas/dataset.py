@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -236,9 +236,27 @@ def load_schemas(folders: Iterable[Path] = (DATASETS,)) -> list[dict[str, Any]]:
 
 
 def current_datasets(schemas: Iterable[dict[str, Any]]) -> dict[str, Dataset]:
-    """The newest version of every dataset that people report (schemas of kind `system` are not among them)."""
+    """The newest version of every dataset whose rows become records."""
+    newest = newest_versions(schemas)
+    return {name: parse_dataset(s) for name, s in newest.items() if s["kind"] not in ("act", "system")}
+
+
+def newest_versions(schemas: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Dataset id to its newest schema, in the order of the schemas."""
     newest: dict[str, dict[str, Any]] = {}
     for s in schemas:
-        if s["kind"] != "system" and s["version"] >= newest.get(s["dataset"], s)["version"]:
+        if s["version"] >= newest.get(s["dataset"], s)["version"]:
             newest[s["dataset"]] = s
-    return {name: parse_dataset(s) for name, s in newest.items()}
+    return newest
+
+
+def act_form(schemas: Iterable[dict[str, Any]], datasets: Mapping[str, Dataset]) -> Dataset:
+    """The common form of acts on records; its list of datasets (code set `datasets`) is those of the catalogue."""
+    schema = next(s for s in newest_versions(schemas).values() if s["kind"] == "act")
+    known = {
+        "cn": "数据集",
+        "basis": "数据集目录",
+        "values": [d.cn for d in datasets.values()],
+        "aliases": {d.id: d.cn for d in datasets.values()},
+    }
+    return parse_dataset({**schema, "code_sets": {**schema["code_sets"], "datasets": known}})

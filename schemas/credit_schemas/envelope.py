@@ -17,7 +17,9 @@ SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/avro"
 # Acts whose value is the dataset's own record; `refusal` tells of a row the door refused (schema `refusal`).
 RECORD_ACTS = ("report", "correct")
-ACTS = (*RECORD_ACTS, "revoke", "withdraw", "repair", "dispute_open", "dispute_close", "refusal")
+# Acts on a record that is there: their value is a `record_act` (which record, why, on what basis, from which day).
+STATE_ACTS = ("revoke", "withdraw", "repair", "dispute_open", "dispute_close", "reinstate")
+ACTS = (*RECORD_ACTS, *STATE_ACTS, "refusal")
 
 Headers = list[tuple[str, bytes]]
 
