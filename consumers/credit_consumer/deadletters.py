@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 from psycopg2.extras import DictCursor
 
 from . import statements as sql
@@ -18,8 +18,8 @@ from .pipeline import prepare_message
 
 # States in which a letter still waits for somebody.
 OPEN = ("dead", "parked")
-# One transaction's worth: a replay holds the topics' positions while it runs.
-REPLAY_LIMIT = 5000
+# Letters of one transaction: their messages are in memory (1 MB each at most), and their topic's loads wait for it.
+REPLAY_CHUNK = 500
 
 
 def list_dead_letters(
@@ -52,41 +52,57 @@ def replay(
     who: str = "",
     dry_run: bool = True,
 ) -> Counter[str]:
-    """Take open dead letters through the four steps again, in the order in which they arrived, in one transaction.
+    """Take all open dead letters through the four steps again, each topic's in the order in which they arrived.
 
-    Each keeps its arrival time, and never overwrites what was loaded after it (rule `record.newer`).
+    Each keeps its arrival time, and never overwrites what was loaded after it (rule `record.newer`). However many they
+    are, they go in chunks of one transaction each; when the environment fails, what is through stays through, and the
+    next call goes on from there.
 
     Args:
         con: As role `consumer`.
         who: Who asked for it; kept with each letter that went through.
-        dry_run: Do everything and roll back: the counts say what would happen.
+        dry_run: Do everything in one transaction and roll it back: the counts say what would happen.
 
     Returns:
         How many came to which receipt status; `dead` counts those that are dead letters still.
     """
-    datasets = center.catalogue.datasets
-    prepare(con, datasets.values())
+    prepare(con, center.catalogue.datasets.values())
     where, parameters = _filter(unit=unit, reason=reason, states=OPEN, since=since)
     counts: Counter[str] = Counter()
     with con.cursor(cursor_factory=DictCursor) as cur:
-        cur.execute(sql.TAKE_DEAD_LETTERS.format(filter=where), {**parameters, "limit": REPLAY_LIMIT})
-        rows = cur.fetchall()
-        for topic_id, partition in sorted({(row["topic_id"], row["partition"]) for row in rows}):
-            cur.execute(sql.HOLD_POSITION, [topic_id, partition])
-        for again, row in enumerate(rows):
-            found = prepare_message(unearth(dict(row)), center)
-            if isinstance(found, DeadLetter):
-                dead = [found]
-            else:
-                done, dead = isolated(cur, [found], datasets, blame_unique=True, again=again > 0, replayed=True)
-                counts += done
-            if dead:
-                bury(cur, dead)
-                counts["dead"] += 1
-            else:
-                cur.execute(sql.CLOSE_DEAD_LETTER, ["replayed", who, "", row["dead_letter_id"]])
+        cur.execute(sql.DEAD_LETTER_PARTITIONS.format(filter=where), parameters)
+        again = False
+        for topic_id, partition in cur.fetchall():
+            place = {"topic_id": topic_id, "partition": partition, "after": -1, "limit": REPLAY_CHUNK}
+            while True:
+                cur.execute(sql.HOLD_POSITION, [topic_id, partition])
+                cur.execute(sql.TAKE_DEAD_LETTERS.format(filter=where), {**parameters, **place})
+                rows = cur.fetchall()
+                if not rows:
+                    break
+                counts += _replay_chunk(cur, rows, center, who, again=again)
+                place["after"] = rows[-1]["offset"]
+                again = dry_run
+                if not dry_run:
+                    con.commit()
     con.rollback() if dry_run else con.commit()
     return counts
+
+
+def _replay_chunk(cur: cursor, rows: list[Any], center: Center, who: str, *, again: bool) -> Counter[str]:
+    """`again`: the transaction has seen a chunk before this one."""
+    found = [prepare_message(unearth(dict(row)), center) for row in rows]
+    unreadable = [f for f in found if isinstance(f, DeadLetter)]
+    ready = [f for f in found if not isinstance(f, DeadLetter)]
+    datasets = center.catalogue.datasets
+    counts, poisoned = isolated(cur, ready, datasets, blame_unique=True, again=again, replayed=True)
+    dead = [*unreadable, *poisoned]
+    bury(cur, dead)
+    still = {d.message.offset for d in dead}
+    through = [row["dead_letter_id"] for row in rows if row["offset"] not in still]
+    cur.execute(sql.CLOSE_DEAD_LETTERS, ["replayed", who, "", through])
+    counts["dead"] += len(dead)
+    return +counts
 
 
 def discard(

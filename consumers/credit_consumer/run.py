@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from psycopg2.extensions import connection
 
 from credit_schemas.topics import intake_pattern, unit_of_intake_topic
 from credit_warehouse.connect import connect
-from credit_warehouse.migrate import lacking
+from credit_warehouse.contract import OutOfStep, require_step
 from credit_warehouse.settings import Settings
 
 from . import statements as sql
@@ -76,6 +77,7 @@ class Consumer:
         self._retry_at = 0.0
         self._wait = FIRST_WAIT_S
         self._races = 0
+        self._months_ready_on: date | None = None
         self.joined = False
         self.totals: Counter[str] = Counter()
 
@@ -84,9 +86,11 @@ class Consumer:
         if importlib.util.find_spec("crc32c") is None:
             raise NotReady("缺少 C 语言的 crc32c 模块，读取会慢数倍；请安装 kafka-python[crc32c]。")
         with closing(connect(self._settings, "consumer")) as con:
-            absent = lacking(con)
-        if absent:
-            raise NotReady(f"数据库缺少 {len(absent)} 个迁移（{absent[0]} …）；请先执行数据库迁移。")
+            try:
+                require_step(con, self._datasets.values())
+            except OutOfStep as e:
+                raise NotReady(str(e)) from e
+            self._prepare_months(con)
         # At DEBUG the client writes whole messages into the log: names of persons, and what slipped into a column.
         logging.getLogger("kafka").setLevel(max(logging.getLogger("kafka").getEffectiveLevel(), logging.INFO))
         client = self._settings.kafka_client("consumer")
@@ -227,6 +231,8 @@ class Consumer:
             return 0
         self._races, self._wait = 0, FIRST_WAIT_S
         self.totals += counts
+        if self._con is not None:
+            self._prepare_months(self._con)
         return sum(counts.values())
 
     def _place(self) -> None:
@@ -289,6 +295,21 @@ class Consumer:
             self._con = con
             prepare(con, self._datasets.values())
         return self._con
+
+    def _prepare_months(self, con: connection) -> None:
+        """Once a day: the months of landing ahead. Without them rows still land, in the default partition."""
+        today = date.today()
+        if self._months_ready_on == today:
+            return
+        self._months_ready_on = today
+        try:
+            with con.cursor() as cur:
+                cur.execute(sql.PREPARE_MONTHS)
+            con.commit()
+        except psycopg2.Error as e:
+            log.warning("%s; the months of landing are prepared tomorrow", describe(e))
+            if not con.closed:
+                con.rollback()
 
     def _rollback(self) -> None:
         if self._con is not None and not self._con.closed:

@@ -50,6 +50,7 @@ KNOWN_EVENTS = (
     "SELECT ce_id, unit, state, record_no, revision, problems FROM landing.event"
     f" WHERE ce_id BETWEEN %s AND %s AND ce_id IN {_UUID_LIST}"
 )
+PREPARE_MONTHS = "SELECT landing.prepare_months()"
 LANDING_COLUMNS = (
     *("ce_id", "unit", "dataset", "act", "schema_id", "topic_id", "partition", "offset", "key", "value"),
     *("produced_at", "received_at", "state", "record_no", "revision"),
@@ -200,15 +201,19 @@ LIST_DEAD_LETTERS = (
     " first_seen, last_seen, closed_by, closed_why FROM ingest.dead_letter WHERE {filter}"
     " ORDER BY dead_letter_id LIMIT %(limit)s"
 )
-COUNT_DEAD_LETTERS = "SELECT count(*) FROM ingest.dead_letter WHERE {filter}"
+# A topic that was deleted and made anew has another id: the letters of the earlier one are the older.
+DEAD_LETTER_PARTITIONS = (
+    "SELECT topic_id::text, partition FROM (SELECT DISTINCT topic_id, partition FROM ingest.dead_letter WHERE {filter})"
+    " d JOIN ingest.topic t USING (topic_id) ORDER BY t.first_seen, topic_id, partition"
+)
 TAKE_DEAD_LETTERS = (
     'SELECT dead_letter_id, topic, topic_id, unit, partition, "offset", received_at, key, value, headers'
-    " FROM ingest.dead_letter WHERE {filter}"
-    ' ORDER BY topic_id, partition, "offset" LIMIT %(limit)s FOR UPDATE'
+    " FROM ingest.dead_letter WHERE {filter} AND topic_id = %(topic_id)s AND partition = %(partition)s"
+    ' AND "offset" > %(after)s ORDER BY "offset" LIMIT %(limit)s FOR UPDATE'
 )
-CLOSE_DEAD_LETTER = (
+CLOSE_DEAD_LETTERS = (
     "UPDATE ingest.dead_letter SET state = %s, closed_by = %s, closed_why = %s, last_seen = now()"
-    " WHERE dead_letter_id = %s"
+    " WHERE dead_letter_id = ANY(%s)"
 )
 DISCARD_DEAD_LETTERS = (
     "UPDATE ingest.dead_letter SET state = 'discarded', closed_by = %(who)s, closed_why = %(why)s WHERE {filter}"

@@ -13,6 +13,7 @@ from psycopg2.extensions import connection
 
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_warehouse.connect import connect
+from credit_warehouse.contract import require_step
 from credit_warehouse.settings import Settings, load_settings
 
 from . import statements as sql
@@ -42,6 +43,7 @@ def run_due(as_of: date | None = None, settings: Settings | None = None) -> dict
 
     Raises:
         Busy: Another run holds the lock.
+        OutOfStep: This program and the database are not of one age.
         CheckBroken: An expectation could not be evaluated; nothing was stamped.
         SuiteError, CountyDataError: The rules or the county folder are wrong; nothing was stamped.
         psycopg2.Error: The warehouse failed; nothing was stamped.
@@ -51,6 +53,7 @@ def run_due(as_of: date | None = None, settings: Settings | None = None) -> dict
     day = as_of or datetime.now(catalogue.county.zone).date()
     with closing(connect(settings, "quality")) as con:
         _lock(con)
+        require_step(con, catalogue.datasets.values())
         with con, con.cursor() as cur:
             cur.execute(sql.BURY_DEAD_RUNS)
         with con.cursor() as cur:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
+from uuid import UUID
 
 import psycopg2
 import pytest
 
 import servers
 from credit_schemas.catalogue import load_catalogue
-from credit_warehouse.migrate import migrate, pending, uuid7_floor
+from credit_warehouse.migrate import migrate, pending
 from credit_warehouse.roles import SERVICES, create_roles, role_name
 from credit_warehouse.tables import columns
 
@@ -27,6 +28,11 @@ def warehouse(postgres_server):
     create_roles(postgres_server.superuser_dsn, name, PASSWORDS)
     yield servers.Database(postgres_server, name)
     postgres_server.drop_database(name)
+
+
+def uuid7_floor(day):
+    """The smallest UUIDv7 of a day: its first 48 bits are milliseconds since 1970."""
+    return str(UUID(int=int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000) << 80))
 
 
 def dsn(warehouse, service):
@@ -75,6 +81,9 @@ def test_every_dataset_has_its_table_with_its_columns_in_order(warehouse):
         ("forward", "UPDATE core.penalty SET revision = 9"),
         ("forward", "SELECT value FROM landing.event"),
         ("consumer", "CREATE TABLE core.mine (x int)"),
+        ("consumer", "SELECT landing.prepare_months('2030-01-01')"),
+        ("consumer", "UPDATE core.known_schema SET version = 9"),
+        ("quality", "SELECT landing.prepare_months()"),
     ],
 )
 def test_a_role_cannot_do_what_its_service_does_not_need(warehouse, service, forbidden):
