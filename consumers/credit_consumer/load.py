@@ -20,6 +20,7 @@ from credit_schemas.problems import Problem
 from credit_schemas.uuid7 import uuid7
 from credit_warehouse.tables import columns
 
+from . import people_statements as people_sql
 from . import statements as sql
 from .books import open_books
 from .copying import copy_rows, problems_json
@@ -46,7 +47,7 @@ class Span(NamedTuple):
 def prepare(con: connection, datasets: Iterable[Dataset]) -> None:
     """Make the session's temporary tables, if it has none yet."""
     with con.cursor() as cur:
-        for statement in (*sql.CREATE_STAGES, *map(sql.create_stage, datasets)):
+        for statement in (*people_sql.CREATE_STAGES, *map(sql.create_stage, datasets)):
             cur.execute(statement)
     con.commit()
 
@@ -134,8 +135,7 @@ def apply(
         How many events came to which receipt status, and events that may not be loaded (an id of another unit).
     """
     if again:
-        stages = ("pg_temp.stage_person", "pg_temp.stage_subject", "pg_temp.stage_subject_name")
-        cur.execute(f"TRUNCATE {', '.join([*stages, *map(sql.stage, datasets.values())])}")
+        cur.execute(f"TRUNCATE {', '.join([*people_sql.STAGES, *map(sql.stage, datasets.values())])}")
     known = _known(cur, events)
     owners = {ce_id: k.unit for ce_id, k in known.items()}
     for e in events:

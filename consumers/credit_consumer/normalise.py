@@ -15,8 +15,7 @@ from uuid import UUID
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.dataset import Dataset, Field
 from credit_schemas.documents import normal_document_no
-from credit_schemas.identifiers import RIC_TYPES, canonical_id, uscc_problem
-from credit_schemas.keys import subject_key
+from credit_schemas.identifiers import RIC_TYPES, canonical_id, registration_no_problem, ric_problem, uscc_problem
 from credit_schemas.personal import discreet
 from credit_schemas.problems import Problem
 from credit_schemas.publicity import legal_span
@@ -28,7 +27,8 @@ from .digests import Digests
 
 # The widest document number column; a longer text in it is no document number.
 DOCUMENT_NO_MAX = 128
-_SUBJECT_KINDS = {"code": "code", "id": "person", "registration": "registration", "scoped": "scoped"}
+# What the 15-digit form of a citizen number is digested under: no document of that name exists.
+SHORT_FORM = "身份证15位"
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,24 @@ def load_center(keys: Path, county: Path | None = None) -> Center:
 
 
 class Person(NamedTuple):
-    """A natural person's document: lookup (HMAC-SM3), number sealed at rest under it, as written if that differs."""
+    """A natural person's document: lookup (HMAC-SM3), number sealed at rest under it, as written if that differs.
+
+    `short` is the digest of the 15-digit form of a citizen number: what people born a century apart may share.
+    """
 
     lookup: bytes
     id_type: str
     sealed: bytes
     as_written: bytes | None
     key_version: int
+    short: bytes | None
 
 
 class Subject(NamedTuple):
-    """Whom a record is about; `person` is the lookup of `core.person` for kind person."""
+    """Whom a record is about; `person` is the lookup of `core.person` for kind person.
+
+    A `registration_no` beside a code identifies nothing here; it is kept, because it may link another subject to it.
+    """
 
     lookup: bytes
     kind: str
@@ -222,25 +229,47 @@ def _person(keys: CenterKeys, dataset: Dataset, f: Field, values: dict[str, Any]
         sealed=sealed,
         as_written=keys.at_rest.seal(number, lookup.hex()) if number != canonical else None,
         key_version=keys.at_rest.key_version_of(sealed),
+        short=_short(keys, kind, canonical),
     )
+
+
+def _short(keys: CenterKeys, kind: str, canonical: str) -> bytes | None:
+    if kind not in RIC_TYPES or len(canonical) != 18 or ric_problem(canonical) is not None:
+        return None
+    return keys.lookup.digest(SHORT_FORM, canonical[:6] + canonical[8:17])
 
 
 def _subject(
     dataset: Dataset, values: dict[str, Any], unit: str, digests: Digests, by_column: dict[str, bytes]
 ) -> Subject | None:
+    """Whom a row is about, by the ladder of DESIGN, "Subjects"; names never merge two subjects.
+
+    Unlike the natural key of the record (`keys.subject_key`), the ladder knows the registration number: a subject may
+    be found under two of its numbers, a record may not.
+    """
     if not dataset.column("subject.name"):
         return None  # a ledger line is about a decision, not about somebody
-    key = subject_key(dataset, values, unit)
-    kind = _SUBJECT_KINDS[key[0]]
-    return Subject(
-        lookup=digests.subject(key),
-        kind=kind,
-        code=key[1] if kind == "code" else None,
-        registration_no=key[1] if kind == "registration" else None,
-        person=by_column.get(dataset.column("subject.id_no") or "") if kind == "person" else None,
-        unit=unit if kind == "scoped" else None,
-        name=dataset.value(values, "subject.name"),
-    )
+    name = dataset.value(values, "subject.name")
+    code = dataset.value(values, "subject.code")
+    registration = _registration(dataset.value(values, "subject.registration_no"))
+    if code and uscc_problem(code) is None:
+        return Subject(digests.subject(("code", code)), "code", code, registration, None, None, name)
+    if registration:
+        lookup = digests.subject(("registration", registration))
+        return Subject(lookup, "registration", None, registration, None, None, name)
+    number = dataset.value(values, "subject.id_no")
+    if number:
+        kind = (dataset.value(values, "subject.id_type") or "").strip()
+        document = "身份证" if kind in RIC_TYPES else kind
+        lookup = digests.subject(("id", document, canonical_id(kind, number)))
+        return Subject(lookup, "person", None, None, by_column.get(dataset.column("subject.id_no") or ""), None, name)
+    operator = dataset.value(values, "representative.name") or ""
+    return Subject(digests.subject(("scoped", unit, name or "", operator)), "scoped", None, None, None, unit, name)
+
+
+def _registration(number: str | None) -> str | None:
+    """A registration number that can identify: right in form (a mistyped one would merge strangers), no filler."""
+    return number if number and registration_no_problem(number) is None and len(set(number)) > 1 else None
 
 
 def _target(target: dict[str, Any], dataset: Dataset, center: Center, unit: str) -> Target | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
 
-from . import statements as sql
+from . import people_statements as sql
 from .copying import copy_rows
 from .normalise import Person, Ready, Subject
 
@@ -20,52 +20,115 @@ class People(NamedTuple):
 
 
 def enter_people(cur: cursor, events: Iterable[Ready]) -> People:
-    """Enter the persons, subjects and names of accepted events; returns their ids.
+    """Enter the persons, subjects, names and registration numbers of accepted events; returns their ids.
 
     Under READ COMMITTED a row that another transaction has just inserted makes ON CONFLICT wait for its end; the
     look-up after it, a statement of its own, then sees that row.
+
+    Nothing is merged here, and no collision is looked for: whose subjects are one, and who may be taken for another,
+    follows from these facts (views core.subject_same_as and core.subject_collision), whichever came first.
     """
+    events = [e for e in events if e.content is not None]
     contents = [e.content for e in events if e.content is not None]
-    persons: dict[bytes, Person] = {k: p for c in contents for k, p in c.persons.items()}
-    person_ids = _ids(cur, sql.PERSON_IDS, persons)
-    new_persons = [p for k, p in persons.items() if k not in person_ids]
-    if new_persons:
-        copy_rows(cur, "pg_temp.stage_person", sql.PERSON_COLUMNS, new_persons)
-        cur.execute(sql.ADD_PERSONS)
-        person_ids |= _ids(cur, sql.PERSON_IDS, [p.lookup for p in new_persons])
+    person_ids = _persons(cur, [p for c in contents for p in c.persons.values()])
     subjects: dict[bytes, Subject] = {c.subject.lookup: c.subject for c in contents if c.subject}
-    subject_ids = _ids(cur, sql.SUBJECT_IDS, subjects)
+    subject_ids = _ids(cur, subjects)
     new_subjects = [s for k, s in subjects.items() if k not in subject_ids]
     if new_subjects:
         rows = (
-            (s.lookup, s.kind, s.code, s.registration_no, person_ids[s.person] if s.person else None, s.unit)
+            (
+                s.lookup,
+                s.kind,
+                s.code,
+                s.registration_no if s.kind == "registration" else None,
+                person_ids[s.person] if s.person else None,
+                s.unit,
+            )
             for s in new_subjects
         )
         copy_rows(cur, "pg_temp.stage_subject", sql.SUBJECT_COLUMNS, rows)
         cur.execute(sql.ADD_SUBJECTS)
-        subject_ids |= _ids(cur, sql.SUBJECT_IDS, [s.lookup for s in new_subjects])
-    _names(cur, events, subject_ids)
+        subject_ids |= _ids(cur, [s.lookup for s in new_subjects])
+    _dated(cur, events, subject_ids, lambda s: s.name, "subject_name", sql.ADD_NAMES)
+    _dated(
+        cur,
+        events,
+        subject_ids,
+        lambda s: s.registration_no if s.kind == "code" else None,
+        "subject_registration",
+        sql.ADD_REGISTRATIONS,
+    )
     return People(person_ids, subject_ids)
 
 
-def _names(cur: cursor, events: Iterable[Ready], subject_ids: dict[bytes, int]) -> None:
-    """Names are dated history: first and last day each was used, per reporting unit."""
-    seen: dict[tuple[int, str, str], list[Any]] = {}
-    for event in events:
-        content = event.content
-        if content is None or content.subject is None or not content.subject.name:
-            continue
-        key = (subject_ids[content.subject.lookup], content.subject.name, event.unit)
-        span = seen.setdefault(key, [event.received_on, event.received_on])
-        span[0], span[1] = min(span[0], event.received_on), max(span[1], event.received_on)
-    if seen:
-        copy_rows(cur, "pg_temp.stage_subject_name", sql.NAME_COLUMNS, ((*k, *span) for k, span in seen.items()))
-        cur.execute(sql.ADD_NAMES)
+def _persons(cur: cursor, found: Sequence[Person]) -> dict[bytes, int]:
+    """Enter persons; one first seen with 18 digits also learns the 15 digits that come later."""
+    persons: dict[bytes, Person] = {}
+    for p in found:
+        if p.lookup not in persons or p.as_written:
+            persons[p.lookup] = p
+    known = _known_persons(cur, persons)
+    new = [p for k, p in persons.items() if k not in known]
+    lacking = [
+        p
+        for k, p in persons.items()
+        if k in known and ((p.as_written and not known[k].has_written) or (p.short and not known[k].has_short))
+    ]
+    if new:
+        copy_rows(cur, "pg_temp.stage_person", sql.PERSON_COLUMNS, new)
+        cur.execute(sql.ADD_PERSONS)
+        if any(p.as_written for p in new):
+            # Another transaction may have been faster with the same person's 18 digits.
+            lacking += [p for p in new if p.as_written]
+    if lacking:
+        cur.execute("TRUNCATE pg_temp.stage_person")
+        copy_rows(cur, "pg_temp.stage_person", sql.PERSON_COLUMNS, lacking)
+        cur.execute(sql.COMPLETE_PERSONS)
+    if new:
+        known |= _known_persons(cur, [p.lookup for p in new])
+    return {k: p.person_id for k, p in known.items()}
 
 
-def _ids(cur: cursor, statement: str, lookups: Iterable[bytes]) -> dict[bytes, int]:
+class _Known(NamedTuple):
+    person_id: int
+    has_written: bool
+    has_short: bool
+
+
+def _known_persons(cur: cursor, lookups: Iterable[bytes]) -> dict[bytes, _Known]:
     listed = ",".join(k.hex() for k in lookups)
     if not listed:
         return {}
-    cur.execute(statement, [listed])
+    cur.execute(sql.PERSONS, [listed])
+    return {bytes(lookup): _Known(*rest) for lookup, *rest in cur.fetchall()}
+
+
+def _dated(
+    cur: cursor,
+    events: Iterable[Ready],
+    subject_ids: dict[bytes, int],
+    said: Callable[[Subject], str | None],
+    table: str,
+    add: str,
+) -> None:
+    """Dated history of what units say of a subject: first and last day each value was used, per reporting unit."""
+    seen: dict[tuple[int, str, str], list[Any]] = {}
+    for event in events:
+        subject = event.content.subject if event.content else None
+        value = said(subject) if subject else None
+        if subject is None or not value:
+            continue
+        key = (subject_ids[subject.lookup], value, event.unit)
+        span = seen.setdefault(key, [event.received_on, event.received_on])
+        span[0], span[1] = min(span[0], event.received_on), max(span[1], event.received_on)
+    if seen:
+        copy_rows(cur, f"pg_temp.stage_{table}", sql.STAGED[table], ((*k, *span) for k, span in seen.items()))
+        cur.execute(add)
+
+
+def _ids(cur: cursor, lookups: Iterable[bytes]) -> dict[bytes, int]:
+    listed = ",".join(k.hex() for k in lookups)
+    if not listed:
+        return {}
+    cur.execute(sql.SUBJECT_IDS, [listed])
     return {bytes(lookup): number for lookup, number in cur.fetchall()}

@@ -149,38 +149,6 @@ def _names(dataset: Dataset) -> str:
     return ", ".join(columns(dataset))
 
 
-# --- persons and subjects ----------------------------------------------------------------------------------------
-
-PERSON_COLUMNS = ("lookup", "id_type", "sealed", "as_written", "key_version")
-SUBJECT_COLUMNS = ("lookup", "kind", "code", "registration_no", "person_id", "unit")
-NAME_COLUMNS = ("subject_id", "name", "unit", "first_seen", "last_seen")
-CREATE_STAGES = (
-    f"CREATE TEMP TABLE IF NOT EXISTS stage_person ON COMMIT DELETE ROWS AS SELECT {', '.join(PERSON_COLUMNS)}"
-    " FROM core.person WITH NO DATA",
-    f"CREATE TEMP TABLE IF NOT EXISTS stage_subject ON COMMIT DELETE ROWS AS SELECT {', '.join(SUBJECT_COLUMNS)}"
-    " FROM core.subject WITH NO DATA",
-    f"CREATE TEMP TABLE IF NOT EXISTS stage_subject_name ON COMMIT DELETE ROWS AS SELECT {', '.join(NAME_COLUMNS)}"
-    " FROM core.subject_name WITH NO DATA",
-)
-PERSON_IDS = f"SELECT lookup, person_id FROM core.person WHERE lookup IN {_HEX_LIST}"
-SUBJECT_IDS = f"SELECT lookup, subject_id FROM core.subject WHERE lookup IN {_HEX_LIST}"
-# In the order of the lookups: two consumers that bring the same persons wait for each other, and never in a ring.
-ADD_PERSONS = (
-    f"INSERT INTO core.person ({', '.join(PERSON_COLUMNS)}) SELECT {', '.join(PERSON_COLUMNS)}"
-    " FROM pg_temp.stage_person ORDER BY lookup ON CONFLICT (lookup) DO NOTHING"
-)
-ADD_SUBJECTS = (
-    f"INSERT INTO core.subject ({', '.join(SUBJECT_COLUMNS)}) SELECT {', '.join(SUBJECT_COLUMNS)}"
-    " FROM pg_temp.stage_subject ORDER BY lookup ON CONFLICT (lookup) DO NOTHING"
-)
-ADD_NAMES = (
-    f"INSERT INTO core.subject_name AS t ({', '.join(NAME_COLUMNS)}) SELECT {', '.join(NAME_COLUMNS)}"
-    " FROM pg_temp.stage_subject_name ORDER BY subject_id, name, unit"
-    " ON CONFLICT (subject_id, name, unit) DO UPDATE SET first_seen = least(t.first_seen, excluded.first_seen),"
-    " last_seen = greatest(t.last_seen, excluded.last_seen)"
-    " WHERE t.first_seen > excluded.first_seen OR t.last_seen < excluded.last_seen"
-)
-
 # --- marks and receipts ------------------------------------------------------------------------------------------
 
 MARK_COLUMNS = ("dataset", "unit", "record_no", "revision")
