@@ -76,7 +76,8 @@ def _from_text(name: str, text: str) -> date:
             return _day(name, year, month, day, text)
     raise Unreadable(
         "date",
-        f"「{name}」的内容“{quote(text)}”不是日期；请写成 2026-05-06、2026/5/6、2026.5.6、20260506 或 2026年5月6日，年份要四位。",
+        f"「{name}」的内容“{quote(text)}”不是日期；"
+        "请写成 2026-05-06、2026/5/6、2026.5.6、20260506 或 2026年5月6日，年份要四位。",
     )
 
 

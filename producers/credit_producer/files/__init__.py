@@ -9,7 +9,7 @@ dataset: the caller passes the headings it expects.
 """
 
 from .export import safe_text
-from .model import DEFAULT_LIMITS, Cell, Fault, FileRefused, Heading, Limits, SourceRow
+from .model import DEFAULT_LIMITS, Cell, Fault, FileRefused, Heading, Layout, Limits, SourceRow
 from .reader import OpenedFile, open_source
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Fault",
     "FileRefused",
     "Heading",
+    "Layout",
     "Limits",
     "OpenedFile",
     "SourceRow",

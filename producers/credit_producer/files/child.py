@@ -12,7 +12,7 @@ import struct
 import sys
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from xml.parsers.expat import ExpatError
 from xml.parsers.expat import errors as expat_errors
 from zipfile import BadZipFile
@@ -20,7 +20,8 @@ from zipfile import BadZipFile
 from . import guard
 from .csv_text import read_csv
 from .headings import Matcher
-from .model import FileRefused, Heading, Limits
+from .layouts import matchers_of
+from .model import FileRefused, Heading, Layout, Limits
 from .places import FileKind
 from .wire import FrameWriter
 from .xlsx import read_xlsx
@@ -52,7 +53,7 @@ def confine(limits: Limits) -> None:
             continue
 
 
-def read(path: Path, headings: list[Heading], limits: Limits, out: FrameWriter) -> None:
+def read(path: Path, matchers: list[Matcher], limits: Limits, out: FrameWriter) -> None:
     """Read the whole file into frames; the last one is `E`.
 
     Raises:
@@ -60,9 +61,8 @@ def read(path: Path, headings: list[Heading], limits: Limits, out: FrameWriter) 
     """
     kind: FileKind = guard.sniff(path, limits)
     notice = guard.extension_notice(path, kind)
-    matcher = Matcher(headings)
     try:
-        table, notices = (read_xlsx if kind == "xlsx" else read_csv)(path, matcher, limits, out)
+        table, notices = (read_xlsx if kind == "xlsx" else read_csv)(path, matchers, limits, out)
     except ExpatError as broken:
         if broken.code == expat_errors.codes[expat_errors.XML_ERROR_NO_MEMORY]:
             raise FileRefused("too_large", _TOO_LARGE) from None
@@ -76,19 +76,29 @@ def read(path: Path, headings: list[Heading], limits: Limits, out: FrameWriter) 
         unknown=list(table.first.unknown.values()),
         columns=list(table.first.columns),
         heading_line=table.first.line,
+        layout=table.matcher.layout,
     )
+
+
+def _headings(asked: list[list[Any]]) -> tuple[Heading, ...]:
+    return tuple(Heading(c, name, tuple(a), must, tells, tuple(x)) for c, name, a, must, tells, x in asked)
+
+
+def _layout(asked: dict[str, Any]) -> Layout:
+    needs = tuple(tuple(group) for group in asked["needs"])
+    return Layout(asked["name"], asked["title"], _headings(asked["headings"]), needs)
 
 
 def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
     """One request in, frames out. Nothing but frames is ever written, no matter what happens."""
     request = json.load(stdin)
     limits = Limits(**request["limits"])
-    headings = [Heading(code, name, tuple(aliases), must) for code, name, aliases, must in request["headings"]]
+    matchers = matchers_of(_headings(request["headings"]), [_layout(asked) for asked in request["layouts"]])
     out = FrameWriter(stdout)
     confine(limits)
     gc.disable()  # millions of small tuples and no cycles: collecting costs a tenth of the time and frees nothing
     try:
-        read(Path(request["path"]), headings, limits, out)
+        read(Path(request["path"]), matchers, limits, out)
     except FileRefused as refused:
         out.refuse(refused.code, refused.message)
     except MemoryError:

@@ -6,12 +6,14 @@ quote (TRAPS, "Files from people"), so records are cut here, by RFC 4180 with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from .csv_lines import MAX_LINE, NAMES, REPLACED, Lines, choose_encoding, wrong_encoding
-from .headings import SEARCH_ROWS, HeadingRow, Matcher, best_heading, heading_row
+from .headings import SEARCH_ROWS, HeadingRow, Matcher, best_heading, known_headings
+from .layouts import read_heading
 from .model import FileRefused, Limits
 from .table import RawRow, Table
 from .wire import FrameWriter, Value, WireFault
@@ -158,8 +160,18 @@ def _join(lines: Lines, text: str, delimiter: str, width: int | None) -> str | N
     return None
 
 
-def _find(path: Path, encoding: str, matcher: Matcher, limits: Limits) -> tuple[str, int, HeadingRow, int, bool] | None:
-    """Separator, the heading's index among the records, the heading, its width, whether text stands above it."""
+class _Found(NamedTuple):
+    """Separator, the heading's index among the records, its layout, the heading, its width, whether text is above."""
+
+    delimiter: str
+    at: int
+    matcher: Matcher
+    heading: HeadingRow
+    width: int
+    above: bool
+
+
+def _find(path: Path, encoding: str, matchers: Sequence[Matcher], limits: Limits) -> _Found | None:
     best: tuple[int, str, int, list[RawRow]] | None = None
     for delimiter in _DELIMITERS:
         lines = Lines(path, encoding)
@@ -167,27 +179,27 @@ def _find(path: Path, encoding: str, matcher: Matcher, limits: Limits) -> tuple[
             first = list(islice(records(lines, delimiter, _no_width, limits.cell_chars), SEARCH_ROWS))
         finally:
             lines.close()
-        at = best_heading([row.cells for row in first], matcher)
+        at = best_heading([row.cells for row in first], matchers)
         if at is not None:
-            known = len(set(matcher.match(first[at].cells).values()))
+            known = known_headings(first[at].cells, matchers)
             if best is None or known > best[0]:
                 best = (known, delimiter, at, first)
     if best is None:
         return None
     _, delimiter, at, first = best
     chosen = first[at]
-    heading = heading_row(chosen.line, chosen.cells, matcher, "csv")
-    return delimiter, at, heading, chosen.width or 0, any(row.cells for row in first[:at])
+    matcher, heading = read_heading(chosen.line, chosen.cells, matchers, "csv")
+    return _Found(delimiter, at, matcher, heading, chosen.width or 0, any(row.cells for row in first[:at]))
 
 
-def read_csv(path: Path, matcher: Matcher, limits: Limits, out: FrameWriter) -> tuple[Table, list[str]]:
+def read_csv(path: Path, matchers: Sequence[Matcher], limits: Limits, out: FrameWriter) -> tuple[Table, list[str]]:
     """Write the data rows of a text file; return its table and the notices.
 
     Raises:
         FileRefused: `wrong_encoding`, `no_heading`, and those of the heading row.
     """
     encoding = choose_encoding(path)
-    found = _find(path, encoding, matcher, limits)
+    found = _find(path, encoding, matchers, limits)
     if found is None:
         if encoding == "gb18030" and not _looks_chinese(path):
             raise wrong_encoding()
@@ -196,7 +208,7 @@ def read_csv(path: Path, matcher: Matcher, limits: Limits, out: FrameWriter) -> 
             f"前 {SEARCH_ROWS} 行里没有找到表头。请检查第一行是不是列名、列名是否与模板一致、"
             "分隔符是不是逗号，再重新提交。",
         )
-    delimiter, at, heading, width, above = found
+    delimiter, at, matcher, heading, width, above = found
     table = Table("csv", heading, width, matcher, limits)
     lines = Lines(path, encoding)
     try:

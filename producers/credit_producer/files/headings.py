@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .model import FileRefused, Heading
+from .model import FileRefused, Heading, Layout
 from .places import FileKind, address, listed
 
 SEARCH_ROWS = 20  # titles, notes and filling instructions above a heading row never reached ten lines in practice
@@ -23,13 +23,17 @@ def normal_heading(text: str) -> str:
 
 
 class Matcher:
-    """Knows every accepted spelling of every expected heading."""
+    """Knows every accepted spelling of every heading of one layout (by itself: of the caller's own headings)."""
 
-    def __init__(self, headings: Sequence[Heading]) -> None:
+    def __init__(self, headings: Sequence[Heading], layout: Layout | None = None) -> None:
         """Raises ValueError when two columns share a spelling: the caller's mistake, not the clerk's."""
         self._codes: dict[str, str] = {}
+        self.layout = layout.name if layout else ""
+        self.title = layout.title if layout else ""
         self.names = {heading.code: heading.name for heading in headings}
-        self.mandatory = tuple(heading.code for heading in headings if heading.mandatory)
+        self.needs = (layout.needs if layout else ()) or tuple((h.code,) for h in headings if h.mandatory)
+        self.telling = frozenset(heading.code for heading in headings if heading.tells)
+        self.excludes = {heading.code: heading.excludes for heading in headings if heading.excludes}
         if not headings or len(self.names) != len(headings):
             raise ValueError("headings must be given, each column code once")
         for heading in headings:
@@ -55,8 +59,8 @@ class Matcher:
     def plausible(self, found: Mapping[int, str]) -> bool:
         """Whether these matches make a heading row: two known headings, or half of the mandatory ones."""
         known = set(found.values())
-        mandatory = sum(code in known for code in self.mandatory)
-        return len(known) >= 2 or (mandatory > 0 and 2 * mandatory >= len(self.mandatory))
+        mandatory = sum(not known.isdisjoint(group) for group in self.needs)
+        return len(known) >= 2 or (mandatory > 0 and 2 * mandatory >= len(self.needs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +73,20 @@ class HeadingRow:
     last: int  # the right-most column with a heading
 
 
-def best_heading(rows: Sequence[Mapping[int, object]], matcher: Matcher) -> int | None:
+def best_heading(rows: Sequence[Mapping[int, object]], matchers: Sequence[Matcher]) -> int | None:
     """The index of the row with the most known headings (the first of equals), None if no row is plausible."""
     best, most = None, 0
     for index, cells in enumerate(rows):
-        found = matcher.match(cells)
-        known = len(set(found.values()))
-        if known > most and matcher.plausible(found):
+        known = known_headings(cells, matchers)
+        if known > most:
             best, most = index, known
     return best
+
+
+def known_headings(cells: Mapping[int, object], matchers: Sequence[Matcher]) -> int:
+    """How many columns a row names in the layout that knows most of it; 0 when it is no plausible heading row."""
+    matches = ((matcher, matcher.match(cells)) for matcher in matchers)
+    return max((len(set(found.values())) for matcher, found in matches if matcher.plausible(found)), default=0)
 
 
 def heading_row(line: int, cells: Mapping[int, object], matcher: Matcher, kind: FileKind) -> HeadingRow:
@@ -100,7 +109,9 @@ def heading_row(line: int, cells: Mapping[int, object], matcher: Matcher, kind: 
         raise FileRefused(
             "duplicate_heading", f"表头有重复的列：{listed(twice)}。请只保留一列，或改正其中一个列名，再重新提交。"
         )
-    missing = [f"“{matcher.names[code]}”（{code}）" for code in matcher.mandatory if code not in places]
+    missing = [
+        f"“{matcher.names[group[0]]}”（{group[0]}）" for group in matcher.needs if places.keys().isdisjoint(group)
+    ]
     if missing:
         raise FileRefused(
             "missing_heading",

@@ -64,12 +64,36 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A column the caller expects: national code (`CF_WSH`), Chinese name, other accepted headings."""
+    """A column the caller expects: national code (`CF_WSH`), Chinese name, other accepted headings.
+
+    Attributes:
+        tells: a file with this heading is of the layout it stands in (see `Layout`).
+        excludes: codes whose headings cannot stand beside this one: nobody could say which one counts.
+    """
 
     code: str
     name: str
     aliases: tuple[str, ...] = ()
     mandatory: bool = False
+    tells: bool = False
+    excludes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Another way the columns of a file may be called, such as an older standard's.
+
+    Attributes:
+        name: what the program calls it (`2015`).
+        title: what a person calls it (`2015 年旧标准`).
+        headings: all columns such a file may have.
+        needs: columns it must have; of each group one is enough, the first names it in messages.
+    """
+
+    name: str
+    title: str
+    headings: tuple[Heading, ...]
+    needs: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

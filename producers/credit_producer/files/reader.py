@@ -16,8 +16,8 @@ from threading import Event, Timer
 from types import TracebackType
 from typing import Any
 
-from .headings import Matcher
-from .model import DEFAULT_LIMITS, FileRefused, Heading, Limits, SourceRow
+from .layouts import matchers_of
+from .model import DEFAULT_LIMITS, FileRefused, Heading, Layout, Limits, SourceRow
 from .places import FileKind
 from .wire import BrokenWire, decode_rows, plain, read_frame
 
@@ -46,6 +46,7 @@ class OpenedFile:
         heading_line: where the heading row stands.
         notices: Chinese remarks for the person (sheets not read, hidden rows read, encoding used …).
         unknown_columns: headings nobody knows; their contents are not read.
+        layout: name of the layout it is written in; empty for the caller's own headings.
     """
 
     def __init__(self, frames: list[bytes], end: dict[str, Any]) -> None:
@@ -58,6 +59,7 @@ class OpenedFile:
             self.columns = tuple(str(code) for code in end["columns"])
             self.notices = [str(text) for text in end["notices"]]
             self.unknown_columns = tuple(str(text) for text in end["unknown"])
+            self.layout = str(end["layout"])
         except (KeyError, TypeError, ValueError) as broken:
             raise BrokenWire("no end") from broken
 
@@ -90,23 +92,29 @@ class OpenedFile:
         self._frames = []
 
 
-def open_source(path: Path, headings: Sequence[Heading], *, limits: Limits = DEFAULT_LIMITS) -> OpenedFile:
+def open_source(
+    path: Path, headings: Sequence[Heading], *, layouts: Sequence[Layout] = (), limits: Limits = DEFAULT_LIMITS
+) -> OpenedFile:
     """Read an .xlsx or CSV file from a person.
 
     Args:
         path: the file; its content decides what it is, the extension is only compared.
         headings: the columns the caller expects; headings in the file may be their codes, names or aliases.
+        layouts: other layouts the file may be written in; `layout` of the opened file says in which it is.
         limits: what one file may cost.
 
     Raises:
         FileRefused: the file is refused whole, `code` and Chinese `message` say why.
-        ValueError: two of `headings` share a spelling.
+        ValueError: two headings of a layout share a spelling.
     """
-    Matcher(headings)  # a mistake of the caller is told here, not as a dead child
+    matchers_of(headings, layouts)  # a mistake of the caller is told here, not as a dead child
     request = {
         "path": str(Path(path).absolute()),
         "limits": asdict(limits),
-        "headings": [[h.code, h.name, list(h.aliases), h.mandatory] for h in headings],
+        "headings": _plain(headings),
+        "layouts": [
+            {"name": x.name, "title": x.title, "headings": _plain(x.headings), "needs": x.needs} for x in layouts
+        ],
     }
     process = subprocess.Popen(
         [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, str(_PACKAGE)],
@@ -135,6 +143,10 @@ def open_source(path: Path, headings: Sequence[Heading], *, limits: Limits = DEF
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _plain(headings: Sequence[Heading]) -> list[list[object]]:
+    return [[h.code, h.name, h.aliases, h.mandatory, h.tells, h.excludes] for h in headings]
 
 
 def _ask(process: subprocess.Popen[bytes], request: bytes) -> None:

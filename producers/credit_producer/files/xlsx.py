@@ -19,12 +19,13 @@ in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from zipfile import ZipFile
 
-from .headings import SEARCH_ROWS, Matcher, best_heading, heading_row
+from .headings import SEARCH_ROWS, Matcher, best_heading
+from .layouts import read_heading
 from .model import FileRefused, Limits
 from .package import Package, Sheet, examine
 from .places import column_letters, listed
@@ -35,7 +36,7 @@ from .table import RawRow, Table
 from .wire import FrameWriter
 
 
-def read_xlsx(path: Path, matcher: Matcher, limits: Limits, out: FrameWriter) -> tuple[Table, list[str]]:
+def read_xlsx(path: Path, matchers: Sequence[Matcher], limits: Limits, out: FrameWriter) -> tuple[Table, list[str]]:
     """Write the data rows of the first visible sheet that has a heading row; return its table and the notices.
 
     Raises:
@@ -56,10 +57,10 @@ def read_xlsx(path: Path, matcher: Matcher, limits: Limits, out: FrameWriter) ->
             with archive.open(sheet.part) as stream:
                 rows = sheet_rows(stream, book, facts)
                 first = list(islice(rows, SEARCH_ROWS))
-                at = best_heading([row.cells for row in first], matcher)
+                at = best_heading([row.cells for row in first], matchers)
                 if at is None:
                     continue
-                heading = heading_row(first[at].line, first[at].cells, matcher, "xlsx")
+                matcher, heading = read_heading(first[at].line, first[at].cells, matchers, "xlsx")
                 table = Table("xlsx", heading, None, matcher, limits)
                 table.take(chain(first[at + 1 :], rows), out)
             if facts.rows_seen != facts.rows_given:
@@ -71,7 +72,7 @@ def read_xlsx(path: Path, matcher: Matcher, limits: Limits, out: FrameWriter) ->
             notices = _where(sheet, first[:at], heading.line)
             notices += table.notices()
             notices += _oddities(facts, table)
-            notices += _other_sheets(package, number, book, matcher)
+            notices += _other_sheets(package, number, book, matchers)
             return table, notices
     hidden = [sheet.name for sheet in package.sheets if sheet.hidden]
     raise FileRefused(
@@ -107,7 +108,7 @@ def _oddities(facts: SheetFacts, table: Table) -> list[str]:
     return said
 
 
-def _other_sheets(package: Package, read: int, book: Book, matcher: Matcher) -> list[str]:
+def _other_sheets(package: Package, read: int, book: Book, matchers: Sequence[Matcher]) -> list[str]:
     said = []
     others = [sheet for number, sheet in enumerate(package.sheets) if number != read]
     hidden = [f"“{sheet.name}”" for sheet in others if sheet.hidden]
@@ -115,7 +116,7 @@ def _other_sheets(package: Package, read: int, book: Book, matcher: Matcher) -> 
     plain = [f"“{name}”" for name in package.other_sheets]
     for sheet in others:
         if not sheet.hidden:
-            (filled if _has_data(package, sheet, book, matcher) else plain).append(f"“{sheet.name}”")
+            (filled if _has_data(package, sheet, book, matchers) else plain).append(f"“{sheet.name}”")
     if filled:
         said.append(f"工作表 {listed(filled)} 里也有表头和数据，但一个文件只读一个工作表，请另存为单独的文件提交。")
     if plain:
@@ -125,10 +126,10 @@ def _other_sheets(package: Package, read: int, book: Book, matcher: Matcher) -> 
     return said
 
 
-def _has_data(package: Package, sheet: Sheet, book: Book, matcher: Matcher) -> bool:
+def _has_data(package: Package, sheet: Sheet, book: Book, matchers: Sequence[Matcher]) -> bool:
     """Whether an unread sheet looks like more records: a heading row with a filled row below it."""
     with package.archive.open(sheet.part) as stream:
         rows: Iterator[RawRow] = sheet_rows(stream, book, SheetFacts())
         first = list(islice(rows, SEARCH_ROWS))
-        at = best_heading([row.cells for row in first], matcher)
+        at = best_heading([row.cells for row in first], matchers)
         return at is not None and any(row.cells for row in chain(first[at + 1 :], islice(rows, SEARCH_ROWS)))
