@@ -10,8 +10,10 @@ from datetime import date, datetime
 
 from psycopg2.extensions import connection
 
+from credit_schemas.catalogue import load_catalogue
 from credit_schemas.county import load_county
 from credit_warehouse.connect import connect
+from credit_warehouse.contract import require_step
 from credit_warehouse.keys import load_keys
 from credit_warehouse.settings import SettingMissing, Settings, load_settings
 
@@ -46,6 +48,7 @@ def open_session(name: str, as_of: date | None, settings: Settings | None) -> It
     Raises:
         UnknownDestination, SettingMissing, InsecureAddress: What is missing is named.
         DestinationBusy: Another run has the lock.
+        OutOfStep: This program and the database are not of one age.
     """
     settings = settings or load_settings()
     county = load_county()
@@ -62,6 +65,7 @@ def open_session(name: str, as_of: date | None, settings: Settings | None) -> It
         closing(TRANSPORTS[destination.transport](destination, access)) as transport,
     ):
         _lock(con, name)
+        require_step(con, load_catalogue().datasets.values())
         yield Session(
             destination=destination,
             enabled=tuple(sorted(d.id for d in known.values() if d.enabled)),
