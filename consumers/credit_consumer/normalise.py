@@ -18,7 +18,7 @@ from credit_schemas.documents import normal_document_no
 from credit_schemas.identifiers import RIC_TYPES, canonical_id, registration_no_problem, ric_problem, uscc_problem
 from credit_schemas.personal import discreet
 from credit_schemas.problems import Problem
-from credit_schemas.publicity import legal_span
+from credit_schemas.publicity import publicity_of
 from credit_warehouse.keys import CenterKeys, load_keys
 
 from .check import REFUSAL, Checked, Verdict
@@ -93,6 +93,8 @@ class Content:
     Attributes:
         cells: The dataset's columns in table order; a sealed column holds the person's lookup digest until loading.
         persons: Lookup digest to person, for every sealed column.
+        publicity_ends: The last day it is public, shared and used (STANDARDS 3.4); `published` is False for what the
+            law keeps off public sites: that is for destinations that publish, the others receive it all the same.
     """
 
     natural_key: bytes
@@ -104,6 +106,7 @@ class Content:
     due_on: date | None
     due_provisional: bool
     publicity_ends: date | None
+    published: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
         elif f.form == "document_no" and value:
             value = normal_document_no(value)  # ledger and figures match on it, whoever sent the row
         cells.append(value)
-    decided = dataset.value(values, "decision.date")
+    publicity = publicity_of(dataset, values)
     runs_from = dataset.value(values, dataset.deadline) if dataset.deadline else None
     deadline = (
         center.catalogue.calendar.add_workdays(
@@ -212,7 +215,8 @@ def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
         cells=cells,
         due_on=deadline.day if deadline else None,
         due_provisional=bool(deadline and deadline.provisional),
-        publicity_ends=_publicity_ends(dataset, values, decided),
+        publicity_ends=publicity.ends,
+        published=publicity.published,
     )
 
 
@@ -290,16 +294,3 @@ def _target(target: dict[str, Any], dataset: Dataset, center: Center, unit: str)
         named = {dataset.column(role): target.get(name) for role, name in roles.items()}
         natural = center.digests.record(dataset, {c: v for c, v in named.items() if c and v is not None}, unit)
     return Target(target.get("record_no"), target.get("source_key"), natural)
-
-
-def _publicity_ends(dataset: Dataset, values: dict[str, Any], decided: date | None) -> date | None:
-    """The reported end of publicity if the law allows that day, else the last day it allows (STANDARDS 3.4)."""
-    if decided is None or not dataset.column("publicity.until"):
-        return None
-    told: date | None = dataset.value(values, "publicity.until")
-    degree = dataset.by_role.get("legal.severity")
-    assumed = (degree.blank_means if degree else None) or "一般"
-    span = legal_span(decided, dataset.value(values, "legal.severity") or assumed)
-    if span is None:
-        return told
-    return told if told and span.first <= told <= span.last else span.last

@@ -24,7 +24,7 @@ from .documents import HALF
 from .forms import JOINED_BY
 from .masking import quote
 from .personal import holds_resident_number
-from .publicity import legal_span
+from .publicity import span_of
 
 SPEC: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "rules.json").read_text(encoding="utf-8"))
 MESSAGES: dict[str, str] = SPEC["messages"]
@@ -285,15 +285,12 @@ def _mandate(_dataset: Dataset, _f: Field, _raw: dict[str, Any]) -> Test:
 
 
 def _publicity_span(dataset: Dataset, _f: Field, _raw: dict[str, Any]) -> Test:
-    decided, degree = dataset.column("decision.date") or "", dataset.by_role.get("legal.severity")
-
     def test(value: date, values: Values, _ctx: Context) -> Failure | None:
-        day = values.get(decided)
-        if day is None or degree is None:
+        span = span_of(dataset, values)
+        if span is None or span.allows(value):
             return None
-        span = legal_span(day, values.get(degree.column) or degree.blank_means or "")
-        if span is None or span.first <= value <= span.last:
-            return None
+        if not span.published and not span.on_request:
+            return "publicity_span.withheld", {}
         return "publicity_span", {"value": value, "first": span.first, "last": span.last}
 
     return test
