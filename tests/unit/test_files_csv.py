@@ -262,3 +262,37 @@ def test_junk_in_one_line_never_costs_another_line(junk: bytes, at: int) -> None
         rows, _ = read(Path(folder), HEAD.encode() + b"\n" + b"\n".join(lines) + b"\n")
     sound = {row.cells["BZ"].value for row in rows if row.cells}
     assert {f"无{i}" for i in range(4)} <= sound
+
+
+def test_footer_below_the_data_is_skipped_and_told_and_no_row_is_lost(tmp_path: Path) -> None:
+    total = ["合计", "", "", "", "1.5", ""]
+    short = "填表人：张三,审核人：李四"
+    rows, source = read(tmp_path, f"{HEAD}\n{LINE}\n{LINE}\n{','.join(total)}\n\n{short}\n")
+    assert [row.line for row in rows] == [2, 3]
+    [notice] = [text for text in source.notices if "表尾" in text]
+    assert "第 4、6 行" in notice
+    assert "“合计”、“填表人”" in notice
+    assert "张三" not in notice
+
+
+def test_what_looks_like_a_footer_amid_the_data_or_is_well_filled_stays_data(tmp_path: Path) -> None:
+    middle = "小计,,,,1.5,"
+    named = ",".join(["合计", *ROW[1:]])
+    rows, source = read(tmp_path, f"{HEAD}\n{LINE}\n{middle}\n{LINE}\n{named}\n")
+    assert [row.line for row in rows] == [2, 3, 4, 5]
+    assert not [text for text in source.notices if "表尾" in text]
+    rows, _ = read(tmp_path, f"{HEAD}\n{middle}\n")
+    assert len(rows) == 1  # nothing above it: somebody should look at it
+
+
+def test_a_long_row_of_footers_is_data_somebody_should_look_at(tmp_path: Path) -> None:
+    rows, _ = read(tmp_path, f"{HEAD}\n{LINE}\n" + "合计,,,,1.5,\n" * 50)
+    assert len(rows) > 20
+
+
+@pytest.mark.parametrize(
+    "name", ["注册会计师事务所", "说明书有限公司", "单位食堂", "电话亭公司", "备注栏公司", "合计公司"]
+)
+def test_a_name_that_begins_like_a_footer_is_none(tmp_path: Path, name: str) -> None:
+    rows, _ = read(tmp_path, f"{HEAD}\n{LINE}\n{name},,,,,\n")
+    assert len(rows) == 2

@@ -401,3 +401,12 @@ def test_exported_text_is_never_a_formula(start: str) -> None:
 
 def test_exported_text_is_otherwise_unchanged() -> None:
     assert [safe_text(value) for value in (None, "", "a=b", 5, "无")] == ["", "", "a=b", "5", "无"]
+
+
+def test_footer_of_a_sheet_is_skipped_and_told(tmp_path: Path) -> None:
+    path = book(
+        tmp_path / "a.xlsx", [NAMES, ROW, ["合 计", None, None, None, 1.5], ["审核人：李四", None, "日期：2026-5-6"]]
+    )
+    with open_source(path, HEADINGS) as source:
+        assert [row.line for row in source] == [2]
+        assert any("第 3、4 行是表尾（“合计”、“审核人”）" in text for text in source.notices)

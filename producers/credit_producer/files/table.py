@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from .footer import MOST, word_of_footer
 from .headings import HeadingRow, Matcher, heading_row, is_repeated
 from .model import FileRefused, Limits
 from .places import FileKind, address, listed
@@ -56,16 +57,27 @@ class Table:
         self.stray: list[str] = []
         self.stray_count = 0
         self.only_unknown: list[int] = []
+        self.footers: dict[int, str] = {}  # line → the word that shows it
 
     def take(self, rows: Iterable[RawRow], out: FrameWriter) -> None:
+        below: list[tuple[RawRow, str]] = []  # perhaps a footer: held back until it is clear that no data follows
         for raw in rows:
+            filled = sorted(column for column, value in raw.cells.items() if not is_blank(value))
+            if not filled and not raw.faults:
+                continue
+            word = word_of_footer([raw.cells[c] for c in filled], len(self.heading.columns))
+            if word and out.written and len(below) < MOST:
+                below.append((raw, word))
+                continue
+            for held, _ in below:
+                self._take(held, out)
+            below.clear()
             self._take(raw, out)
+        self.footers = {raw.line: word for raw, word in below}
 
     def _take(self, raw: RawRow, out: FrameWriter) -> None:
         cells = raw.cells
         filled = [column for column, value in cells.items() if not is_blank(value)]
-        if not filled and not raw.faults:
-            return
         if not raw.broken and self._repeats_heading(raw):
             return
         faults = list(raw.faults)
@@ -149,6 +161,11 @@ class Table:
             said.append(
                 f"有 {len(self.only_unknown)} 行只在无法识别的列里有内容，已当作空行跳过："
                 f"第 {listed(self.only_unknown)} 行。"
+            )
+        if self.footers:
+            words = dict.fromkeys(f"“{word}”" for word in self.footers.values())
+            said.append(
+                f"数据下面的第 {listed(list(self.footers))} 行是表尾（{listed(list(words))}），没有当作数据读取。"
             )
         if self.stray_count:
             said.append(
