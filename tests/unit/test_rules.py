@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from credit_schemas.check import Checked, check_row
 from credit_schemas.dataset import ContractError, Dataset, current_datasets, load_schemas, parse_dataset
-from credit_schemas.forms import read_row
+from credit_schemas.forms import FEN_PER_WAN, read_row
 from credit_schemas.identifiers import ric_problem, uscc_org_part_ok, uscc_problem
 from credit_schemas.problems import NOT_REPORTABLE
 from credit_schemas.rules import Context, Rule, compiled_rules, evaluate
@@ -45,6 +45,15 @@ def with_check(body: str) -> str:
 ORG_PART_OFF = with_check("91410421MA0000008")
 NOWHERE = next(n for c in "0123456789X" if ric_problem(n := f"00010519491231002{c}") is None)
 BODY_ORG_PART_FINE = with_check("11410421000000000")
+# Something in a cell of each form.
+FILLED = {"date": "2026-05-06", "amount": "1", "integer": "1", "id_number": PERSON, "code": COMPANY}
+BAD_CODES = {
+    "uscc_org_part": ORG_PART_OFF,
+    "registration": "410421000000011",
+    "org": "MA0000008",
+    "ric_region": NOWHERE,
+    "permit": "护1",
+}
 
 
 def subject(prefix: str, row: dict[str, str], person: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -151,6 +160,7 @@ ALL = [(name, rule) for name in sorted(DATASETS) for rule in compiled_rules(DATA
 # Defects of the other datasets, where a value made from the rule itself (`_planted`) will not do.
 for module in pkgutil.iter_modules(defects.__path__, "unit.defects."):
     DEFECTS |= import_module(module.name).DEFECTS
+    TYPED_DEFECTS |= getattr(import_module(module.name), "TYPED_DEFECTS", {})
 # Every dataset has at least one row that people copy.
 ROWS = {name: [*([CLEAN[name]] if name in CLEAN else []), *d.examples] for name, d in DATASETS.items()}
 
@@ -184,24 +194,62 @@ def written(dataset: Dataset, row: dict[str, Any], column: str, value: str) -> d
 
 
 def _planted(dataset: Dataset, rule: Rule) -> list[Any]:
-    """A defect made from the rule itself, in whichever example its conditions hold."""
-    wrong = {
-        "required": "",
-        "blank": dataset.by_column[rule.column].example,
-        "code_set": "没有这个词",
-        "checksum": "1",
-        "format": "？",
-        "not_after": "2098-12-31",
-        "not_before": "1950-01-01",
-        "characters": "示例★",
-        "whole": str((rule.raw.get("max") or 0) + 1) if "max" in rule.raw else "0",
-    }[rule.kind]
+    """A defect made from the rule itself, in whichever example it can be broken, its conditions made to hold."""
     found: list[Any] = []
     for row in ROWS[dataset.id]:
-        found = check(dataset.id, written(dataset, row, rule.column, wrong)).problems
-        if any((p.rule, p.column) == (rule.id, rule.column) for p in found):
-            break
+        for wrong in _wrong(dataset, rule):
+            given = _holding(dataset, rule, row)
+            if isinstance(wrong, int):
+                # A cell cannot express a negative number; an event can, and the consumer tests it again.
+                found = evaluate(dataset, read_row(dataset.fields, given).values | {rule.column: wrong}, CONTEXT)
+            else:
+                cells = given if wrong is None else written(dataset, given, rule.column, wrong)
+                found = check(dataset.id, cells).problems
+            if any((p.rule, p.column) == (rule.id, rule.column) for p in found):
+                return found
     return found
+
+
+def _wrong(dataset: Dataset, rule: Rule) -> list[Any]:
+    """Values that should break a rule; None leaves the cell to the conditions."""
+    f, raw = dataset.by_column[rule.column], rule.raw
+    return {
+        "required": [""],
+        "refuse": [None],
+        "blank": [f.example, f.code_set.values[0] if f.code_set else FILLED.get(f.form, "示例")],
+        "code_set": ["没有这个词"],
+        "checksum": [BAD_CODES.get(raw.get("algorithm", ""), "1")],
+        "starts_with": [*raw.get("not_prefixes", ()), COMPANY, SHOP, PLACEHOLDER, BODY_ORG_PART_FINE],
+        "mandate": [BODY_ORG_PART_FINE],
+        "format": ["？"],
+        "not_after": ["2098-12-31"],
+        "not_before": ["1950-01-01"],
+        "characters": ["示例★"],
+        "whole": [_beyond(raw, 1)],
+        "decimal": [_beyond(raw, FEN_PER_WAN)],
+    }[rule.kind]
+
+
+def _holding(dataset: Dataset, rule: Rule, row: dict[str, Any]) -> dict[str, Any]:
+    """A row in which the conditions of a rule hold; as it is, where they do already."""
+    values = read_row(dataset.fields, row).values
+    given = dict(row)
+    for c in rule.raw.get("when", ()):
+        if not holds(dataset, c, values):
+            f = dataset.by_column[c["column"]]
+            filled = f.example or FILLED.get(f.form, "示例")
+            wanted = (c.get("in") or c.get("has") or [filled if c.get("filled") else ""])[0]
+            given = written(dataset, given, f.column, wanted)
+    if "type_column" in rule.raw:
+        given[rule.raw["type_column"]] = "护照号"
+    return given
+
+
+def _beyond(bounds: dict[str, Any], unit: int) -> int:
+    """The nearest number that breaks a bound."""
+    if "above" in bounds:
+        return int(bounds["above"] * unit)
+    return int(bounds["max"] * unit + 1) if bounds.get("max") is not None else int(bounds.get("min", 0) * unit - 1)
 
 
 @pytest.mark.parametrize(("name", "rule"), ALL, ids=lambda v: name_of(v) if isinstance(v, Rule) else v)
@@ -241,9 +289,12 @@ def test_every_example_of_a_column_passes_its_own_checks() -> None:
     for dataset in DATASETS.values():
         for f in dataset.fields:
             if f.example:
-                row = written(dataset, ROWS[dataset.id][0], f.column, f.example)
-                found = check(dataset.id, row, Context(TODAY)).problems
-                assert [p for p in found if p.column == f.column and p.severity == "reject"] == [], f.column
+                rows = [written(dataset, row, f.column, f.example) for row in ROWS[dataset.id]]
+                refused = [
+                    {p.column for p in check(dataset.id, row, Context(TODAY)).problems if p.severity == "reject"}
+                    for row in rows
+                ]
+                assert any(f.column not in columns for columns in refused), f.column
 
 
 # Legal filters (row 18)
