@@ -2,7 +2,11 @@
 
 A published version's Avro part is fixed for ever: events written with it lie in Kafka and in dead letters. Rules,
 Chinese names and widths may change; a column or a type needs a new version, FULL_TRANSITIVE with all before it.
-`python -m credit_schemas.evolution` adds versions that are not yet published; it never changes an entry.
+
+Of every published version the fingerprint stands in `published.json` and the Avro part, as text, in `history/`: what
+was once promised can be read, and is proven against every other version, whatever the files say today.
+`python -m credit_schemas.evolution [folder]` adds versions that are not yet published (of the shipped datasets, or of a
+county's folder `datasets`); it never changes an entry.
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,7 +24,8 @@ import fastavro
 
 from .dataset import DATASETS, ContractError, load_schemas
 
-PUBLISHED = DATASETS / "published.json"
+PUBLISHED = "published.json"
+HISTORY = "history"
 # What the Avro specification gives a meaning that readers act on; everything else in our files is ours.
 AVRO_KEYS = frozenset(
     {"type", "name", "namespace", "aliases", "fields", "default", "items", "values", "symbols", "size"}
@@ -33,6 +39,14 @@ class PublishedSchemaChanged(ContractError):
     def __init__(self, schema_id: int, dataset: str) -> None:
         self.schema_id = schema_id
         super().__init__(f"schema {schema_id} ({dataset}) is published: its Avro part must not change; add a version")
+
+
+class Incompatible(ContractError):
+    """Versions of one dataset that cannot read each other: FULL_TRANSITIVE is broken."""
+
+    def __init__(self, found: list[str]) -> None:
+        self.found = found
+        super().__init__("not FULL_TRANSITIVE: " + "; ".join(found))
 
 
 def avro_part(schema: Any) -> Any:
@@ -59,28 +73,78 @@ def entry(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_published(path: Path = PUBLISHED) -> dict[int, dict[str, Any]]:
+def read_published(folder: Path = DATASETS) -> dict[int, dict[str, Any]]:
     """Schema id to entry."""
+    path = folder / PUBLISHED
     if not path.exists():
         return {}
     return {int(k): v for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
 
 
-def publish(schemas: Iterable[dict[str, Any]], path: Path = PUBLISHED) -> list[int]:
-    """Add the versions that have no entry; returns their ids. Raises PublishedSchemaChanged."""
-    known = read_published(path)
-    added = []
-    for s in schemas:
+def read_history(folder: Path = DATASETS) -> list[dict[str, Any]]:
+    """The Avro part of every published version with its dataset, version and schema id, ordered by id."""
+    found = [json.loads(p.read_text(encoding="utf-8")) for p in (folder / HISTORY).glob("*.avsc")]
+    return sorted(found, key=lambda s: int(s["schema_id"]))
+
+
+def publish(
+    schemas: Iterable[dict[str, Any]], folder: Path = DATASETS, beside: Sequence[dict[str, Any]] = ()
+) -> list[int]:
+    """Add the versions that have no entry, and their history; returns their ids.
+
+    Args:
+        schemas: The schema files of the folder.
+        beside: Schemas of other folders, whose versions of the same datasets count too.
+
+    Raises:
+        PublishedSchemaChanged: A published version was altered; nothing is written.
+        Incompatible: A version cannot read, or be read by, another one; nothing is written.
+    """
+    given = list(schemas)
+    known = read_published(folder)
+    for s in given:
         number = s["schema_id"]
-        if number not in known:
-            known[number] = entry(s)
-            added.append(number)
-        elif known[number]["fingerprint"] != fingerprint(s):
+        if number in known and known[number]["fingerprint"] != fingerprint(s):
             raise PublishedSchemaChanged(number, s["dataset"])
+    found = contradictions([*beside, *read_history(folder), *given])
+    if found:
+        raise Incompatible(found)
+    added = [s["schema_id"] for s in given if s["schema_id"] not in known]
+    known |= {s["schema_id"]: entry(s) for s in given if s["schema_id"] in added}
+    for s in given:
+        path = folder / HISTORY / _file_name(s)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(_as_text(s), encoding="utf-8")
     if added:
         text = json.dumps({str(k): known[k] for k in sorted(known)}, ensure_ascii=False, indent=1)
-        path.write_text(text + "\n", encoding="utf-8")
+        (folder / PUBLISHED).write_text(text + "\n", encoding="utf-8")
     return added
+
+
+def faults(schemas: Iterable[dict[str, Any]], folder: Path = DATASETS) -> list[str]:
+    """What is wrong with the published versions of a folder: altered, removed, unpublished, or without history."""
+    known, kept = read_published(folder), {s["schema_id"]: s for s in read_history(folder)}
+    files = {s["schema_id"]: s for s in schemas}
+    found = [f"{n} ({files[n]['dataset']}): not published" for n in sorted(files.keys() - known.keys())]
+    found += [f"{n} ({known[n]['dataset']}): its schema file is gone" for n in sorted(known.keys() - files.keys())]
+    found += [f"{n} ({kept[n]['dataset']}): history without an entry" for n in sorted(kept.keys() - known.keys())]
+    for n, told in sorted(known.items()):
+        if n in files and entry(files[n]) != told:
+            found.append(f"{n} ({told['dataset']}): its schema file was altered")
+        if n not in kept:
+            found.append(f"{n} ({told['dataset']}): its history is gone")
+        elif entry(kept[n]) != told:
+            found.append(f"{n} ({told['dataset']}): its history was altered")
+    return found
+
+
+def contradictions(schemas: Iterable[dict[str, Any]]) -> list[str]:
+    """Why these schemas are not FULL_TRANSITIVE within each dataset; the same version may be given twice."""
+    versions: dict[str, list[dict[str, Any]]] = {}
+    for s in schemas:
+        versions.setdefault(s["dataset"], []).append(s)
+    return [f"{name}: {why}" for name, of_one in sorted(versions.items()) for why in incompatibilities(of_one)]
 
 
 def incompatibilities(versions: list[dict[str, Any]]) -> list[str]:
@@ -126,5 +190,21 @@ def _sample(avro: Any, *, full: bool) -> Any:
     return _sample(avro["type"], full=full)
 
 
+def _file_name(schema: dict[str, Any]) -> str:
+    return f"{schema['dataset']}.v{schema['version']}.avsc"
+
+
+def _as_text(schema: dict[str, Any]) -> str:
+    """The Avro part, a field a line: a schema that any Avro tool reads, and a change of which shows in a diff."""
+    part = avro_part(schema)
+    head = {"dataset": schema["dataset"], "version": schema["version"], "schema_id": schema["schema_id"]}
+    head |= {k: v for k, v in part.items() if k != "fields"}
+    lines = [f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}," for k, v in head.items()]
+    fields = ",\n".join(f"  {json.dumps(f, ensure_ascii=False)}" for f in part["fields"])
+    return "\n".join(["{", *lines, ' "fields": [', fields, " ]", "}"]) + "\n"
+
+
 if __name__ == "__main__":
-    print("published:", publish(load_schemas()) or "nothing new")
+    where = Path(sys.argv[1]) if len(sys.argv) > 1 else DATASETS
+    around = [] if where.resolve() == DATASETS.resolve() else load_schemas()
+    print("published:", publish(load_schemas([where]), where, around) or "nothing new")
