@@ -156,9 +156,12 @@ class Dataset:
         return found.column if found else None
 
     def value(self, values: dict[str, Any], role: str) -> Any:
-        """The value a row has in a role; None when the dataset has no such role or the cell is empty."""
+        """The value a row has in a role, of an empty cell what that means (`blank_means`); None when there is none."""
         found = self.by_role.get(role)
-        return values.get(found.column) if found else None
+        if found is None:
+            return None
+        value = values.get(found.column)
+        return found.blank_means if value is None else value
 
     @property
     def table(self) -> str:

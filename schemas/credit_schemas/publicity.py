@@ -16,10 +16,13 @@ from typing import Any, NamedTuple
 from .dataset import Dataset
 from .forms import JOINED_BY
 
+_DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "publicity.json").read_text(encoding="utf-8"))
 _GENERATIONS: list[tuple[date, date, dict[str, Any]]] = [
     (date.fromisoformat(g["from"]), date.fromisoformat(g["to"]) if g["to"] else date.max, g)
-    for g in json.loads((Path(__file__).parent / "data" / "publicity.json").read_text(encoding="utf-8"))["generations"]
+    for g in _DATA["generations"]
 ]
+# Some datasets say row by row who may see it (公开类型); a row that says nothing is as public as its dataset.
+_PUBLIC = (None, *_DATA["public_scopes"])
 # A dataset with a column for the degree may leave it empty; of one that names no default this is the ordinary case.
 ORDINARY = "一般"
 
@@ -101,11 +104,13 @@ def span_of(dataset: Dataset, values: dict[str, Any]) -> Span | None:
 def publicity_of(dataset: Dataset, values: dict[str, Any]) -> Publicity:
     """How long a row is public: till the reported day if the law allows that day, else as long as the law allows."""
     told: date | None = dataset.value(values, "publicity.until")
+    may = dataset.value(values, "publicity.scope") in _PUBLIC
     span = span_of(dataset, values)
     if span is None:
-        return Publicity(told, published=True)
+        return Publicity(told, published=may)
     allowed = span.allows(told)
-    return Publicity(told if allowed else span.last, published=span.published or (span.on_request and allowed))
+    published = may and (span.published or (span.on_request and allowed))
+    return Publicity(told if allowed else span.last, published=published)
 
 
 def add_months(day: date, months: int) -> date:

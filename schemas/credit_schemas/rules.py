@@ -171,9 +171,11 @@ def _all_rules(f: Field) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = (
         [{"kind": "length", "max": f.width}] if f.width and f.form not in ("amount", "integer") else []
     )
-    # A column of unified codes is checked digit by digit; the other codes are whatever an office once gave out.
-    unified = any(r.get("algorithm") == "uscc" for r in f.rules)
-    free = f.form in FREE_FORMS or (f.form == "code" and not unified)
+    # A column of unified codes is checked digit by digit; the other codes are whatever an office once gave out. A code
+    # that must repeat a date of its row cannot hold a number, yet often looks as if it did: region, day, a check digit
+    # that fits one time in eleven.
+    checked = any(r.get("algorithm") == "uscc" or r["kind"] == "embeds" for r in f.rules)
+    free = f.form in FREE_FORMS or (f.form == "code" and not checked)
     made += [{"kind": "no_personal_number"}] if free else []
     return made + list(f.rules)
 

@@ -105,7 +105,7 @@ def test_an_excel_error_is_refused_in_every_form(cell: str) -> None:
 
 # Row 4: empty
 
-EMPTY_WORDS = ["", " ", "\u3000", "\u200b", "—", "——", "-", "－", "/", "／", "无", " 无 "]
+EMPTY_WORDS = ["", " ", "\u3000", "\u200b", "—", "——", "— —", "-", "－", "/", "／", "无", " 无 "]
 
 
 @pytest.mark.parametrize("word", EMPTY_WORDS)
