@@ -11,7 +11,7 @@ from credit_schemas.dataset import Dataset
 
 from . import statements as sql
 from .identity import Book, Record
-from .normalise import Content, Ready
+from .normalise import Ready
 
 
 def open_books(cur: cursor, events: Sequence[Ready], datasets: Mapping[str, Dataset]) -> dict[str, Book]:
@@ -26,17 +26,19 @@ def open_books(cur: cursor, events: Sequence[Ready], datasets: Mapping[str, Data
 def _open_book(cur: cursor, dataset: Dataset, events: Sequence[Ready]) -> Book:
     book = Book()
     contents = [e.content for e in events if e.content is not None]
-    keys = _natural_keys(contents)
+    targets = [(e.unit, c.target) for e in events if (c := e.content) and c.target]
+    targets += [(e.act.owner, e.act.target) for e in events if e.act]
+    keys = {c.natural_key for c in contents} | {t.natural_key for _, t in targets if t.natural_key}
     _fetch(cur, book, sql.records_by_key(dataset), [_hexes(keys)])
-    sources = {(e.unit, k) for e in events if e.content for k in _source_keys(e.content)}
+    sources = {(e.unit, e.content.source_key) for e in events if e.content and e.content.source_key}
+    sources |= {(owner, t.source_key) for owner, t in targets if t.source_key}
     if sources:
         units, own = zip(*sorted(sources), strict=True)
         _fetch(cur, book, sql.records_by_source(dataset), [list(units), list(own)])
     # Also of keys that are somebody's now: their holder may leave them within the batch.
     cur.execute(sql.FORMER_KEYS, [dataset.id, _hexes(keys)])
     book.former.update((bytes(key), UUID(no)) for key, no in cur.fetchall())
-    targets = {c.target.record_no for c in contents if c.target and c.target.record_no}
-    numbers = (targets | set(book.former.values())) - book.by_no.keys()
+    numbers = ({t.record_no for _, t in targets if t.record_no} | set(book.former.values())) - book.by_no.keys()
     if numbers:
         _fetch(cur, book, sql.records_by_no(dataset), [",".join(map(str, numbers))])
     _fetch_replaced(cur, book, events)
@@ -57,26 +59,13 @@ def _fetch_replaced(cur: cursor, book: Book, events: Sequence[Ready]) -> None:
         book.replaced.update((UUID(no), bytes(before), bytes(after)) for no, before, after in cur.fetchall())
 
 
-def _natural_keys(contents: Iterable[Content]) -> set[bytes]:
-    keys = set()
-    for c in contents:
-        keys.add(c.natural_key)
-        if c.target and c.target.natural_key:
-            keys.add(c.target.natural_key)
-    return keys
-
-
-def _source_keys(content: Content) -> set[str]:
-    target = content.target.source_key if content.target else None
-    return {k for k in (content.source_key, target) if k}
-
-
 def _hexes(keys: Iterable[bytes]) -> str:
     return ",".join(k.hex() for k in keys)
 
 
 def _fetch(cur: cursor, book: Book, statement: str, parameters: list[object]) -> None:
     cur.execute(statement, parameters)
-    for no, unit, revision, state, source_key, natural_key, digest, revised_at in cur.fetchall():
+    for no, unit, revision, source_key, natural_key, digest, revised_at, *standing in cur.fetchall():
         if UUID(no) not in book.by_no:
-            book.add(Record(UUID(no), unit, revision, state, source_key, bytes(natural_key), bytes(digest), revised_at))
+            found = (source_key, bytes(natural_key), bytes(digest), revised_at, *standing)
+            book.add(Record(UUID(no), unit, revision, revision, *found))

@@ -13,12 +13,13 @@ from credit_schemas.catalogue import Catalogue
 from credit_schemas.county import County
 from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import Dataset
-from credit_schemas.envelope import RECORD_ACTS
+from credit_schemas.envelope import STATE_ACTS
 from credit_schemas.personal import discreet, holds_resident_number, without_numbers
 from credit_schemas.problems import NOT_REPORTABLE, Problem
 from credit_schemas.rules import Context, evaluate
 from credit_schemas.sealing import Opener, SealError
 
+from .act_checks import act_problems
 from .decode import Arrived, DeadLetter
 
 # A source key is a department's own key, indexed with its unit; an index entry ends at 2,700 bytes.
@@ -33,9 +34,10 @@ class Checked(NamedTuple):
     """A judged event. `values` and `target` are typed and in clear: they never leave memory.
 
     Attributes:
-        dataset: None when the event names none that we know, or is a refusal.
+        dataset: Of the record it is or is about; None when the event names none that we know, or is a refusal.
         name: The dataset's id as it will stand in landing.
-        target: The record an act is about, as the event names it; empty when it names none.
+        values: Of an act on a record: of the form of acts.
+        target: The record a correction is about, as the event names it; empty when it names none.
     """
 
     event: Arrived
@@ -55,22 +57,24 @@ def check(event: Arrived, catalogue: Catalogue, opener: Opener) -> Checked | Dea
         return _rejected(event, [Problem("", "event.unit", "reject", text)])
     if envelope.act == REFUSAL:
         return _refusal(event, catalogue)
-    dataset = catalogue.datasets.get(decoded.dataset)
-    if dataset is None or dataset.id != envelope.dataset:
+    acting = envelope.act in STATE_ACTS
+    dataset = catalogue.datasets.get(envelope.dataset)
+    form = catalogue.act if acting else dataset
+    if dataset is None or form is None or form.id != decoded.dataset:
         text = "事件头写的数据集与内容不一致，或目录里没有这个数据集；请更新报送程序后重新报送。"
         return _rejected(event, [Problem("", "event.dataset", "reject", text)])
-    if envelope.act not in RECORD_ACTS:
-        text = "这一类操作目前只登记、不执行，已保留等待处理。"
-        return Checked(event, dataset, dataset.id, {}, {}, [Problem("", "event.act", "warn", text)], "waiting")
-    values, problems = _open(event, dataset, opener)
-    target, about_target = _open_target(event, dataset, opener)
+    values, problems = _open(event, form, opener)
+    target, about_target = ({}, []) if acting else _open_target(event, dataset, opener)
     parked = next((p for p in (*problems, *about_target) if isinstance(p, DeadLetter)), None)
     if parked:
         return parked
     found = [p for p in (*problems, *about_target) if isinstance(p, Problem)]
-    found += _unfit(dataset, values, decoded.value.get("source_key"))
+    found += _unfit(form, values, decoded.value.get("source_key"))
     found += _unsealed(event)
-    found += evaluate(dataset, values, _context(event, catalogue), [p.column for p in found])
+    context = _context(event, catalogue)
+    found += evaluate(form, values, context, [p.column for p in found])
+    if acting:
+        found += act_problems(event, catalogue, dataset, values, context.today)
     found = [_discreet(p, values.get(p.column)) for p in found]
     if any(p.rule == NOT_REPORTABLE for p in found):
         return Checked(event, dataset, dataset.id, {}, {}, found, "not_reportable")

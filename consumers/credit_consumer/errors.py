@@ -31,6 +31,10 @@ class Fenced(ConsumerError):
         super().__init__(f"position of {topic_id}/{partition} was moved by somebody else")
 
 
+class Overtaken(psycopg2.errors.SerializationFailure):
+    """Another transaction changed a record after this one had read it: rolled back, the batch is tried again."""
+
+
 class NotReady(ConsumerError):
     """The consumer refuses to start: something it relies on is missing; the message says what to do."""
 

@@ -14,11 +14,8 @@ from uuid import UUID
 
 from credit_schemas.problems import Problem
 
-from .normalise import Content, Ready
-
-# States from which a report brings nothing back: that takes an explicit act with a reason.
-CLOSED = frozenset({"ended", "withdrawn"})
-_CLOSED_NAMES = {"ended": "终止", "withdrawn": "撤回"}
+from .normalise import Act, Content, Ready, Target
+from .standing import CLOSED, STATE_NAMES, State, apply_act, state_of
 
 
 @dataclass(slots=True)
@@ -26,6 +23,11 @@ class Record:
     """A record as the warehouse holds it, or as the events of this batch have made it so far.
 
     Attributes:
+        was: Its revision in the warehouse; 0 for a record that the batch opens.
+        withdrawn, ended_why, disputed: The facts its state follows from, see `standing`.
+        closed_by: The unit that withdrew or ended it.
+        acted_at: When an act was last done to it.
+        acts: The acts of this batch, with the revision each made.
         latest: The event whose content it has now; None while the batch has not changed it.
         first: The event that opened it; None for a record that the warehouse already held.
         moved: The batch has changed its natural key.
@@ -35,15 +37,26 @@ class Record:
     record_no: UUID
     unit: str
     revision: int
-    state: str
+    was: int
     source_key: str | None
     natural_key: bytes
     content_digest: bytes
     revised_at: datetime | None = None
+    withdrawn: bool = False
+    ended_why: str | None = None
+    disputed: bool = False
+    closed_by: str | None = None
+    acted_at: datetime | None = None
+    acts: list[tuple[Ready, Act, int]] = field(default_factory=list)
     latest: Ready | None = None
     first: Ready | None = None
     moved: bool = False
     adopted: bool = False
+
+    @property
+    def state(self) -> State:
+        """The state that follows from its facts."""
+        return state_of(withdrawn=self.withdrawn, ended_why=self.ended_why, disputed=self.disputed)
 
 
 @dataclass
@@ -88,6 +101,8 @@ class Outcome(NamedTuple):
 
 def settle(event: Ready, book: Book, *, replayed: bool = False) -> Outcome:
     """Apply one event to the book. `replayed` events are old: they never overwrite what came after them."""
+    if event.act is not None:
+        return _settle_act(event, event.act, book, replayed=replayed)
     if event.content is None:
         state: Literal["rejected", "waiting"] = "waiting" if event.verdict == "waiting" else "rejected"
         return Outcome(state, None, None, event.problems)
@@ -102,7 +117,10 @@ def settle(event: Ready, book: Book, *, replayed: bool = False) -> Outcome:
         text = "这一行的机关代码、文号、相对人和决定日期与另一条已入库的记录相同；请核对后按那一条更正。"
         return _refused(event, found, "record.key_taken", text)
     if found.state in CLOSED:
-        text = f"这条记录已{_CLOSED_NAMES[found.state]}，重新报送不会使它恢复；确需恢复的，请联系大数据中心办理。"
+        if found.content_digest == event.content_digest:
+            note = f"内容与已入库的一致；这条记录{STATE_NAMES[found.state]}，重新报送不会使它恢复。"
+            return Outcome("unchanged", found.record_no, found.revision, event.problems, note)
+        text = f"这条记录{STATE_NAMES[found.state]}，重新报送不会使它恢复；确需恢复的，请先提交“恢复”操作并写明原因。"
         return _refused(event, found, "record.ended", text)
     if content.source_key and not found.source_key and (found.unit, content.source_key) not in book.by_source:
         # A department that begins to give its own keys: the record takes it, so that it is found by it next time.
@@ -124,6 +142,24 @@ def settle(event: Ready, book: Book, *, replayed: bool = False) -> Outcome:
     return Outcome("accepted", found.record_no, found.revision, event.problems, note)
 
 
+def _settle_act(event: Ready, act: Act, book: Book, *, replayed: bool) -> Outcome:
+    found = _targeted(act.target, act.owner, book)
+    if found is None:
+        return _waiting(event)
+    answer = apply_act(event, act, found, replayed=replayed)
+    if isinstance(answer, Problem):
+        return Outcome("rejected", found.record_no, found.revision, [*event.problems, answer])
+    if answer is not None:
+        return Outcome("unchanged", found.record_no, found.revision, event.problems, answer)
+    note = f"已办理，这条记录现在是{STATE_NAMES[found.state]}（第 {found.revision} 版）。"
+    return Outcome("accepted", found.record_no, found.revision, event.problems, note)
+
+
+def changed(books: Iterable[Book]) -> list[Record]:
+    """The records to which the batch did anything, in the order in which they were entered."""
+    return [r for book in books for r in book.by_no.values() if r.latest is not None or r.acts]
+
+
 def touched(books: Iterable[Book]) -> list[Record]:
     """The records whose content the batch has changed, in the order in which they were entered."""
     return [r for book in books for r in book.by_no.values() if r.latest is not None]
@@ -135,20 +171,34 @@ def _find(event: Ready, content: Content, book: Book) -> Record | Outcome | None
         found = book.by_source.get((event.unit, content.source_key)) if content.source_key else None
         found = found or book.by_natural_key(content.natural_key)
         return _waiting(event) if found is None and event.event.envelope.act == "correct" else found
-    if target.record_no:
-        found = book.by_no.get(target.record_no)
-        if found is not None and found.unit != event.unit:
-            text = "要更正的记录不是本单位报送的；请核对回执里的 record_no。"
-            return _refused(event, None, "record.other_unit", text)
-    elif target.source_key:
-        found = book.by_source.get((event.unit, target.source_key))
-    else:
-        found = book.by_natural_key(target.natural_key) if target.natural_key else None
+    found = _targeted(target, event.unit, book)
+    if found is not None and found.unit != event.unit:
+        text = "要更正的记录不是本单位报送的；请核对回执里的 record_no。"
+        return _refused(event, None, "record.other_unit", text)
     return found or _waiting(event)
 
 
+def _targeted(target: Target, owner: str, book: Book) -> Record | None:
+    """The record a target names: by number, else by its owner's key, else by the natural key as last reported."""
+    if target.record_no:
+        return book.by_no.get(target.record_no)
+    if target.source_key:
+        return book.by_source.get((owner, target.source_key))
+    return book.by_natural_key(target.natural_key) if target.natural_key else None
+
+
+def sought(event: Ready) -> tuple[str, Target]:
+    """What an event that waits says of its record: the unit that is to report it, and how to find it."""
+    if event.act is not None:
+        return event.act.owner, event.act.target
+    content = event.content
+    target = content.target if content else None
+    own = Target(None, content.source_key, content.natural_key) if content else Target(None, None, None)
+    return event.unit, target or own
+
+
 def _waiting(event: Ready) -> Outcome:
-    text = "要更正的记录还没有入库，本次更正已保留等待；请核对所指的记录，或先报送原记录。"
+    text = "所指的记录还没有入库，这项操作已保留，记录入库后自动办理；请核对所指的记录，或先报送原记录。"
     return Outcome("waiting", None, None, [*event.problems, Problem("", "record.not_found", "warn", text)])
 
 
@@ -162,7 +212,7 @@ def _open(event: Ready, content: Content, book: Book) -> Outcome:
         record_no=event.ce_id,
         unit=event.unit,
         revision=1,
-        state="active",
+        was=0,
         source_key=content.source_key,
         natural_key=content.natural_key,
         content_digest=event.content_digest or b"",

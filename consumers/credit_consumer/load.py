@@ -25,11 +25,12 @@ from . import statements as sql
 from .books import open_books
 from .copying import copy_rows, problems_json
 from .decode import DeadLetter
-from .errors import UNIQUE_VIOLATION, Fenced, describe, is_data_error
+from .errors import UNIQUE_VIOLATION, Fenced, Overtaken, describe, is_data_error
 from .graveyard import bury
-from .identity import Book, Outcome, Record, settle, touched
-from .normalise import Ready
+from .identity import Book, Outcome, Record, changed, settle, sought, touched
+from .normalise import Act, Ready
 from .people import People, enter_people
+from .standing import ACT_NAMES, STATE_NAMES
 
 _STATUS = {"accepted": "loaded"}
 _STATE_NAMES = {"accepted": "已入库", "unchanged": "没有变化", "rejected": "已拒收", "waiting": "等待中"}
@@ -93,13 +94,14 @@ def isolated(
     blame_unique: bool,
     again: bool = False,
     replayed: bool = False,
+    revived: bool = False,
 ) -> tuple[Counter[str], list[DeadLetter]]:
     """Apply events; when the data is at fault, halve until the one event is alone and the others are in."""
     if not events:
         return Counter(), []
     cur.execute("SAVEPOINT batch")
     try:
-        done = apply(cur, events, datasets, again=again, replayed=replayed)
+        done = apply(cur, events, datasets, again=again, replayed=replayed, revived=revived)
     except psycopg2.Error as e:
         if not is_data_error(e) or (e.pgcode == UNIQUE_VIOLATION and not blame_unique):
             raise
@@ -111,7 +113,9 @@ def isolated(
             middle = len(events) // 2
             done = Counter(), []
             for half in (events[:middle], events[middle:]):
-                counts, dead = isolated(cur, half, datasets, blame_unique=blame_unique, again=True, replayed=replayed)
+                counts, dead = isolated(
+                    cur, half, datasets, blame_unique=blame_unique, again=True, replayed=replayed, revived=revived
+                )
                 done = done[0] + counts, done[1] + dead
     cur.execute("RELEASE SAVEPOINT batch")
     return done
@@ -124,26 +128,28 @@ def apply(
     *,
     again: bool = False,
     replayed: bool = False,
+    revived: bool = False,
 ) -> tuple[Counter[str], list[DeadLetter]]:
     """Settle events against the warehouse and write what comes of it.
 
     Args:
         again: The session's temporary tables may hold rows of an earlier call in this transaction.
         replayed: The events are old ones (dead letters): they never overwrite what came after them.
+        revived: The events landed as waiting, and what they waited for has come.
 
     Returns:
         How many events came to which receipt status, and events that may not be loaded (an id of another unit).
     """
     if again:
         cur.execute(f"TRUNCATE {', '.join([*people_sql.STAGES, *map(sql.stage, datasets.values())])}")
-    known = _known(cur, events)
+    known = {} if revived else _known(cur, events)
     owners = {ce_id: k.unit for ce_id, k in known.items()}
     for e in events:
         owners.setdefault(e.ce_id, e.unit)
     foreign = [e for e in events if owners[e.ce_id] != e.unit]
     events = [e for e in events if owners[e.ce_id] == e.unit]
     ours = [e for e in events if e.ce_id not in known]
-    books = open_books(cur, [e for e in ours if e.content is not None], datasets)
+    books = open_books(cur, [e for e in ours if e.content is not None or e.act is not None], datasets)
     settled: list[tuple[Ready, Outcome]] = []
     receipts: list[tuple[Ready, str, Outcome]] = []
     seen: dict[UUID, Outcome] = {}
@@ -167,12 +173,17 @@ def apply(
         receipts.append((event, status, outcome))
         if event.verdict != "not_reportable":
             settled.append((event, outcome))
-    _write_landing(cur, settled)
+    if revived:
+        _settle_landing(cur, settled)
+    else:
+        _write_landing(cur, settled)
+        _write_waiting(cur, settled)
     # Once per id: its repetition within the batch is a duplicate, and quality reckons with both counts.
     _count_not_reportable(cur, {e.ce_id: e for e in ours if e.verdict == "not_reportable"}.values())
     _write_core(cur, books, datasets)
     _write_marks(cur, books)
     _write_receipts(cur, receipts)
+    _tell_owners(cur, books)
     dead = [DeadLetter(e.event.message, "id_of_another_unit", "ce_id is known from another unit") for e in foreign]
     return Counter(status for _, status, _ in receipts), dead
 
@@ -214,6 +225,23 @@ def _write_landing(cur: cursor, settled: Iterable[tuple[Ready, Outcome]]) -> Non
     copy_rows(cur, "landing.event", sql.LANDING_COLUMNS, (_landing_row(e, o) for e, o in settled))
 
 
+def _settle_landing(cur: cursor, settled: Iterable[tuple[Ready, Outcome]]) -> None:
+    for event, outcome in settled:
+        number = str(outcome.record_no) if outcome.record_no else None
+        found = [outcome.state, number, outcome.revision, problems_json(outcome.problems), str(event.ce_id)]
+        cur.execute(sql.SETTLE_LANDING, found)
+
+
+def _write_waiting(cur: cursor, settled: Iterable[tuple[Ready, Outcome]]) -> None:
+    rows = []
+    for event, outcome in settled:
+        if outcome.state == "waiting":
+            owner, target = sought(event)
+            about = (event.event.envelope.act, owner, *target)
+            rows.append((event.ce_id, event.unit, event.dataset, *about, event.received_at))
+    copy_rows(cur, "ingest.waiting", sql.WAITING_COLUMNS, rows)
+
+
 def _landing_row(event: Ready, outcome: Outcome) -> tuple[Any, ...]:
     message, envelope = event.event.message, event.event.envelope
     return (
@@ -248,12 +276,14 @@ def _count_not_reportable(cur: cursor, events: Iterable[Ready]) -> None:
 
 
 def _write_core(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, Dataset]) -> None:
-    changed = touched(books.values())
-    if not changed and not any(r.adopted for b in books.values() for r in b.by_no.values()):
+    written = touched(books.values())
+    acted = any(r.acts or r.adopted for b in books.values() for r in b.by_no.values())
+    if not written and not acted:
         return
-    people = enter_people(cur, [r.latest for r in changed if r.latest])
+    people = enter_people(cur, [r.latest for r in written if r.latest])
     for name, book in sorted(books.items()):
         dataset = datasets[name]
+        _hold(cur, book, dataset)
         for key, record_no in book.new_former.items():
             cur.execute(sql.ADD_FORMER_KEY, [name, key, str(record_no)])
         moved = ",".join(str(r.record_no) for r in book.by_no.values() if r.moved)
@@ -266,6 +296,39 @@ def _write_core(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, D
         for record in book.by_no.values():
             if record.adopted and record.latest is None:
                 cur.execute(sql.adopt_source_key(dataset), [record.source_key, str(record.record_no)])
+            if record.acts:
+                cur.execute(sql.set_standing(dataset), _standing_row(record))
+        copy_rows(cur, "core.record_act", sql.ACT_COLUMNS, _act_rows(name, book))
+
+
+def _hold(cur: cursor, book: Book, dataset: Dataset) -> None:
+    """Hold the records about to change, and be sure that nobody changed them since they were read: another unit's act
+    comes by another topic, perhaps through another consumer."""
+    known = {str(r.record_no): r.was for r in changed([book]) if r.was}
+    if known:
+        cur.execute(sql.locked(dataset), [",".join(known)])
+        if dict(cur.fetchall()) != known:
+            raise Overtaken
+
+
+def _standing_row(record: Record) -> list[Any]:
+    event = record.acts[-1][0]
+    # The copies that leave from here are the answer to this event, if it is the unit's own.
+    answers = str(event.ce_id) if event.unit == record.unit else None
+    facts = [record.withdrawn, record.ended_why, record.disputed, record.closed_by]
+    moments = [record.acted_at, record.revised_at]
+    return [record.revision, record.state, *facts, *moments, answers, str(record.record_no)]
+
+
+def _act_rows(dataset: str, book: Book) -> list[tuple[Any, ...]]:
+    return [
+        (
+            *(event.ce_id, dataset, record.record_no, revision, event.unit, act.act, act.upheld, act.reason, act.basis),
+            *(act.effective_on, event.received_at),
+        )
+        for record in changed([book])
+        for event, act, revision in record.acts
+    ]
 
 
 def _core_row(record: Record, people: People, dataset: Dataset) -> list[Any]:
@@ -294,12 +357,18 @@ def _core_row(record: Record, people: People, dataset: Dataset) -> list[Any]:
         content.due_provisional,
         content.publicity_ends,
         latest.ce_id,
+        record.withdrawn,
+        record.ended_why,
+        record.disputed,
+        record.closed_by,
+        record.acted_at,
+        content.published,
         *cells,
     ]
 
 
 def _write_marks(cur: cursor, books: Mapping[str, Book]) -> None:
-    rows = [(name, r.unit, r.record_no, r.revision) for name, book in sorted(books.items()) for r in touched([book])]
+    rows = [(name, r.unit, r.record_no, r.revision) for name, book in sorted(books.items()) for r in changed([book])]
     copy_rows(cur, "exchange.mark", sql.MARK_COLUMNS, rows)
 
 
@@ -309,3 +378,21 @@ def _write_receipts(cur: cursor, receipts: Iterable[tuple[Ready, str, Outcome]])
         for e, status, o in receipts
     )
     copy_rows(cur, "exchange.receipt", sql.RECEIPT_COLUMNS, rows)
+
+
+def _tell_owners(cur: cursor, books: Mapping[str, Book]) -> None:
+    """A unit hears what others did to its records."""
+    rows = [
+        (uuid7(), record.unit, None, record.record_no, name, "changed", revision, None, _told(act, record))
+        for name, book in sorted(books.items())
+        for record in changed([book])
+        for event, act, revision in record.acts
+        if event.unit != record.unit
+    ]
+    copy_rows(cur, "exchange.receipt", sql.RECEIPT_COLUMNS, rows)
+
+
+def _told(act: Act, record: Record) -> str:
+    basis = f"，依据：{act.basis}" if act.basis else ""
+    said = f"{act.by}办理了{ACT_NAMES[act.act]}（{act.effective_on} 起），原因：{act.reason}{basis}。"
+    return f"{said}这条记录现在是{STATE_NAMES[record.state]}。"

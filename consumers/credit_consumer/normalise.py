@@ -15,18 +15,33 @@ from uuid import UUID
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.dataset import Dataset, Field
 from credit_schemas.documents import normal_document_no
+from credit_schemas.envelope import STATE_ACTS
 from credit_schemas.identifiers import RIC_TYPES, canonical_id, registration_no_problem, ric_problem, uscc_problem
 from credit_schemas.personal import discreet
 from credit_schemas.problems import Problem
 from credit_schemas.publicity import publicity_of
 from credit_warehouse.keys import CenterKeys, load_keys
 
+from .act_checks import owner_of
 from .check import REFUSAL, Checked, Verdict
 from .decode import Arrived
 from .digests import Digests
 
 # The widest document number column; a longer text in it is no document number.
 DOCUMENT_NO_MAX = 128
+# Role to what a target calls it.
+_TARGET_ROLES = {
+    "authority.code": "authority_code",
+    "document.no": "document_no",
+    "decision.date": "decision_date",
+    "subject.code": "subject_code",
+    "subject.id_type": "subject_id_type",
+    "subject.id_no": "subject_id_no",
+    "subject.name": "subject_name",
+    "representative.name": "operator_name",
+}
+# The word of the form of acts for a dispute that was found right.
+UPHELD = "异议成立"
 # What the 15-digit form of a citizen number is digested under: no document of that name exists.
 SHORT_FORM = "身份证15位"
 
@@ -86,6 +101,28 @@ class Target(NamedTuple):
     natural_key: bytes | None
 
 
+class Act(NamedTuple):
+    """What is to be done to a record, and whether its sender may.
+
+    Attributes:
+        by: Name of the unit that does it.
+        owner: Code of the unit that reported the record, as far as the act says.
+        own, anybody: Whether the sender may do it to its own records, to everybody's.
+        upheld: Of a closed dispute: whether it was found right.
+    """
+
+    act: str
+    by: str
+    target: Target
+    owner: str
+    own: bool
+    anybody: bool
+    upheld: bool
+    reason: str
+    basis: str | None
+    effective_on: date
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """An accepted row in warehouse form.
@@ -115,7 +152,8 @@ class Ready:
 
     Attributes:
         received_on: The local day of its arrival.
-        content: There when the row itself is acceptable (verdict `accept`).
+        content: There when a row is acceptable (verdict `accept`).
+        act: There when an act on a record is.
     """
 
     event: Arrived
@@ -128,6 +166,7 @@ class Ready:
     decision_date: date | None
     content_digest: bytes | None
     content: Content | None
+    act: Act | None = None
 
     @property
     def ce_id(self) -> UUID:
@@ -156,6 +195,10 @@ def normalise(checked: Checked, center: Center) -> Ready:
         return Ready(event, checked.name, day, checked.verdict, checked.problems, *brief, None)
     if dataset is None or not values:
         return Ready(event, checked.name, day, checked.verdict, checked.problems, None, None, None, None, None)
+    if event.envelope.act in STATE_ACTS:
+        done = _act(checked, dataset, center, day) if checked.verdict == "accept" else None
+        digest = center.digests.content(center.catalogue.act, values)
+        return Ready(event, dataset.id, day, checked.verdict, checked.problems, None, None, None, digest, None, done)
     authority, number = dataset.value(values, "authority.code"), dataset.value(values, "document.no")
     if checked.verdict != "accept":
         # Columns may have slipped: what lands in clear beside the sealed message must look like what it claims to be.
@@ -276,21 +319,37 @@ def _registration(number: str | None) -> str | None:
     return number if number and registration_no_problem(number) is None and len(set(number)) > 1 else None
 
 
+def _act(checked: Checked, dataset: Dataset, center: Center, on: date) -> Act:
+    event, values, catalogue = checked.event, checked.values, center.catalogue
+    form, unit = catalogue.act, event.message.unit
+    owner = owner_of(event, catalogue, values, on) or unit
+    own, anybody = catalogue.county.reach(unit, event.envelope.act, on)
+    number = form.value(values, "target.record_no")
+    target = {
+        "record_no": UUID(number) if number else None,
+        "source_key": form.value(values, "target.source_key"),
+        **{name: form.value(values, role) for role, name in _TARGET_ROLES.items()},
+    }
+    found = _target({k: v for k, v in target.items() if v is not None}, dataset, center, owner)
+    return Act(
+        act=event.envelope.act,
+        by=catalogue.county.units.get(unit).name,
+        target=found or Target(None, None, None),
+        owner=owner,
+        own=own,
+        anybody=anybody,
+        upheld=form.value(values, "dispute.result") == UPHELD,
+        reason=form.value(values, "reason"),
+        basis=form.value(values, "basis"),
+        effective_on=form.value(values, "effective.date"),
+    )
+
+
 def _target(target: dict[str, Any], dataset: Dataset, center: Center, unit: str) -> Target | None:
     if not target:
         return None
     natural = None
     if target.get("document_no") and target.get("decision_date"):
-        roles = {
-            "authority.code": "authority_code",
-            "document.no": "document_no",
-            "decision.date": "decision_date",
-            "subject.code": "subject_code",
-            "subject.id_type": "subject_id_type",
-            "subject.id_no": "subject_id_no",
-            "subject.name": "subject_name",
-            "representative.name": "operator_name",
-        }
-        named = {dataset.column(role): target.get(name) for role, name in roles.items()}
+        named = {dataset.column(role): target.get(name) for role, name in _TARGET_ROLES.items()}
         natural = center.digests.record(dataset, {c: v for c, v in named.items() if c and v is not None}, unit)
     return Target(target.get("record_no"), target.get("source_key"), natural)

@@ -39,6 +39,7 @@ from .normalise import Center, Ready
 from .pipeline import center_of, prepare_message
 from .positions import Position, halt, place, topic_ids
 from .signals import stopping
+from .waiting import settle_waiting
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ PARTITION_FETCH_BYTES = 4 << 20
 METADATA_AGE_MS = 5000
 # Back-off after the environment failed: quick at first, because most restarts take seconds.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+# How often an idle consumer looks for events whose record has come: by another consumer, that is.
+LOOK_EVERY_S = 2.0
 # A lock held longer than this is held by a session whose process stands still, see `statements.END_SLEEPERS`.
 LOCK_TIMEOUT_S = 10
 # How often a unique violation is put down to a faster transaction before the row is blamed.
@@ -77,6 +80,7 @@ class Consumer:
         self._retry_at = 0.0
         self._wait = FIRST_WAIT_S
         self._races = 0
+        self._look_at = 0.0
         self._months_ready_on: date | None = None
         self.joined = False
         self.totals: Counter[str] = Counter()
@@ -133,7 +137,10 @@ class Consumer:
                 raise
             self._back_off(e)
             return 0
-        return self._guarded(batch) if batch else 0
+        if batch:
+            return self._guarded(batch)
+        self._settle_waiting()
+        return 0
 
     def process_batch(self, batch: Mapping[TopicPartition, list[ConsumerRecord]]) -> Counter[str]:
         """Decode, check, normalise and load the records of one poll; returns counts per receipt status.
@@ -233,6 +240,7 @@ class Consumer:
         self.totals += counts
         if self._con is not None:
             self._prepare_months(self._con)
+        self._settle_waiting(at_once=True)
         return sum(counts.values())
 
     def _place(self) -> None:
@@ -295,6 +303,17 @@ class Consumer:
             self._con = con
             prepare(con, self._datasets.values())
         return self._con
+
+    def _settle_waiting(self, *, at_once: bool = False) -> None:
+        """Do what waited for records that have come; also when idle, as another consumer may have loaded them."""
+        now = time.monotonic()
+        if now < self._retry_at or (now < self._look_at and not at_once):
+            return
+        self._look_at = now + LOOK_EVERY_S
+        try:
+            self.totals += settle_waiting(self._connection(), self._center)
+        except psycopg2.Error as e:
+            self._back_off(e)
 
     def _prepare_months(self, con: connection) -> None:
         """Once a day: the months of landing ahead. Without them rows still land, in the default partition."""

@@ -80,7 +80,11 @@ ADD_DEAD_LETTERS = (
 
 # --- records -----------------------------------------------------------------------------------------------------
 
-_RECORD = "record_no, unit, revision, state, source_key, natural_key, content_digest, revised_at"
+# In the order of `identity.Record`.
+_RECORD = (
+    "record_no, unit, revision, source_key, natural_key, content_digest, revised_at, withdrawn, ended_why, disputed,"
+    " closed_by, acted_at"
+)
 
 
 def records_by_key(dataset: Dataset) -> str:
@@ -106,8 +110,31 @@ ADD_FORMER_KEY = (
     "INSERT INTO core.former_key (dataset, natural_key, record_no) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 )
 
-# What an update of a record leaves alone: its number, its unit, its state, and when it first came.
-KEPT = frozenset({"record_no", "unit", "state", "received_at", "received_on"})
+# What a new revision of its content leaves alone: its number, its unit, when it first came, and what acts did to it.
+STANDING = ("state", "withdrawn", "ended_why", "disputed", "closed_by", "acted_at")
+KEPT = frozenset({"record_no", "unit", "received_at", "received_on", *STANDING})
+
+
+def locked(dataset: Dataset) -> str:
+    """Records about to change, held until the transaction ends, with the revision they have now."""
+    return (
+        f"SELECT record_no, revision FROM core.{dataset.table} WHERE record_no IN {_UUID_LIST}"
+        " ORDER BY record_no FOR UPDATE"
+    )
+
+
+def set_standing(dataset: Dataset) -> str:
+    """What acts did to a record; its content stays."""
+    return (
+        f"UPDATE core.{dataset.table} SET revision = %s, state = %s, withdrawn = %s, ended_why = %s, disputed = %s,"
+        " closed_by = %s, acted_at = %s, revised_at = %s, last_ce_id = coalesce(%s, last_ce_id) WHERE record_no = %s"
+    )
+
+
+ACT_COLUMNS = (
+    *("ce_id", "dataset", "record_no", "revision", "unit", "act", "upheld", "reason", "basis", "effective_on"),
+    "received_at",
+)
 
 
 def stage(dataset: Dataset) -> str:
@@ -148,6 +175,38 @@ def adopt_source_key(dataset: Dataset) -> str:
 def _names(dataset: Dataset) -> str:
     return ", ".join(columns(dataset))
 
+
+# --- what waits for its record ------------------------------------------------------------------------------------
+
+WAITING_COLUMNS = ("ce_id", "unit", "dataset", "act", "owner", "record_no", "source_key", "natural_key", "received_at")
+WAITING_DATASETS = "SELECT DISTINCT dataset FROM ingest.waiting WHERE settled_at IS NULL"
+
+
+def take_waiting(dataset: Dataset) -> str:
+    """Events whose record has come meanwhile, oldest first, each with the message it came as."""
+    table = f"core.{dataset.table}"
+    return (
+        "SELECT w.ce_id, t.name, e.topic_id, e.unit, e.dataset, e.partition, e.offset, e.received_at, e.key, e.value,"
+        " e.act, e.produced_at, e.replaces FROM ingest.waiting w JOIN landing.event e USING (ce_id)"
+        " JOIN ingest.topic t ON t.topic_id = e.topic_id"
+        " WHERE w.settled_at IS NULL AND w.dataset = %s AND ("
+        f" EXISTS (SELECT 1 FROM {table} c WHERE c.record_no = w.record_no)"
+        f" OR EXISTS (SELECT 1 FROM {table} c WHERE c.unit = w.owner AND c.source_key = w.source_key)"
+        f" OR EXISTS (SELECT 1 FROM {table} c WHERE c.natural_key = w.natural_key)"
+        " OR EXISTS (SELECT 1 FROM core.former_key f WHERE f.dataset = w.dataset AND f.natural_key = w.natural_key))"
+        " ORDER BY w.received_at, e.offset LIMIT %s FOR UPDATE OF w SKIP LOCKED"
+    )
+
+
+SETTLE_WAITING = "UPDATE ingest.waiting SET settled_at = now(), came_to = %s WHERE ce_id = %s"
+SETTLE_LANDING = (
+    "UPDATE landing.event SET state = %s, record_no = %s, revision = %s, problems = %s"
+    " WHERE ce_id = %s AND state = 'waiting'"
+)
+LIST_WAITING = (
+    "SELECT ce_id, unit, dataset, act, owner, record_no, source_key, received_at FROM ingest.waiting"
+    " WHERE settled_at IS NULL AND (%(unit)s IS NULL OR unit = %(unit)s) ORDER BY received_at, ce_id LIMIT %(limit)s"
+)
 
 # --- marks and receipts ------------------------------------------------------------------------------------------
 

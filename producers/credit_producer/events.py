@@ -14,11 +14,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
+from credit_schemas.acts import act_of
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.check import Checked
 from credit_schemas.codec import event_value
 from credit_schemas.codesets import load_codesets
-from credit_schemas.dataset import Dataset
+from credit_schemas.dataset import ContractError, Dataset
 from credit_schemas.envelope import Envelope, write_headers
 from credit_schemas.identifiers import uscc_problem
 from credit_schemas.keys import PERSON, SEP, content_digest, producer_key
@@ -134,6 +135,23 @@ class EventMaker:
             digest=digest,
             place=place,
             replaces=replaces,
+        )
+
+    def act(self, checked: Checked, moment: datetime, place: Place = NOWHERE) -> SpoolEvent:
+        """The event of an accepted row of the form `record_act`: what is done to a record of the dataset it names."""
+        form, values = self._catalogue.act, checked.values
+        act = act_of(form, values[form.by_role["act"].column])
+        if act is None:
+            raise ContractError(f"no act is called {values[form.by_role['act'].column]}")
+        sealed = {c: self._seal(form, c, v) if form.by_column[c].sealed else v for c, v in values.items()}
+        return self._event(
+            self._catalogue.dataset(values[form.by_role["target.dataset"].column]).id,
+            act,
+            moment,
+            key=producer_key(self._salt, form, values, self._unit, None),
+            value=self._catalogue.codec.encode(form.schema_id, event_value(form, sealed, {})),
+            digest=content_digest(self._salt, form, values),
+            place=place,
         )
 
     def refusal(

@@ -35,6 +35,7 @@ STATUSES = {
     "forwarded": "已上报",
     "accepted": "省已接收",
     "returned": "省退回",
+    "changed": "状态变更",
     RESEND: "请求重发",
 }
 # Whose answer it is; the note of the receipt has the platform's full name.

@@ -165,6 +165,58 @@ class CreditProducer:
             raise BadTarget("更正原因里有公民身份号码；原因不加密，请不要写号码。")
         return self._take(dataset, row, "correct", source_key, target, reason.strip())
 
+    def act(
+        self,
+        act: str,
+        dataset: str,
+        *,
+        target: Target,
+        reason: str,
+        basis: str | None = None,
+        effective: date | None = None,
+        owner: str | None = None,
+        result: str | None = None,
+    ) -> Answer:
+        """Do something to a record that was reported: revoke, withdraw, repair, dispute_open, dispute_close, reinstate.
+
+        Args:
+            act: one of these, or its Chinese word (误报撤回 …).
+            dataset: id or Chinese name of the record's dataset.
+            target: which record.
+            reason: why, in a sentence or two, without any number of a person.
+            basis: the document it rests on; revoke, repair and dispute_close need one.
+            effective: the day it takes effect; today without it.
+            owner: the unit that reported the record, when it is another one and the target is no record_no.
+            result: of dispute_close: 异议成立 or 异议不成立.
+
+        Raises:
+            BadTarget: the target finds no record.
+            UnknownDataset: no such dataset.
+        """
+        target.check()
+        form = self.catalogue.act
+        by_role: dict[str, Any] = {
+            "target.dataset": self.catalogue.dataset(dataset).cn,
+            "act": act,
+            "target.record_no": target.record_no,
+            "target.source_key": target.source_key,
+            "document.no": target.document_no,
+            "authority.code": target.authority_code,
+            "decision.date": target.decision_date,
+            "subject.code": target.subject_code,
+            "subject.id_type": target.subject_id_type,
+            "subject.id_no": target.subject_id_no,
+            "subject.name": target.subject_name,
+            "representative.name": target.operator_name,
+            "target.unit": owner,
+            "dispute.result": result,
+            "reason": reason,
+            "basis": basis,
+            "effective.date": effective or self.context(form).today,
+        }
+        row = {form.by_role[role].column: value for role, value in by_role.items() if value is not None}
+        return self._take(form.id, row, "report", None, None, None)
+
     def flush(self) -> int:
         """Send everything queued and wait for Kafka's acknowledgement; returns how many events went out.
 
@@ -242,6 +294,9 @@ class CreditProducer:
     ) -> SpoolEvent | None:
         if not_reportable(checked):
             return None
+        if dataset.kind == "act":
+            # What is wrong with an act is told here and now; the center's figures know no refused acts.
+            return None if checked.verdict == "reject" else self._events.act(checked, moment, place)
         if checked.verdict == "reject":
             return self._events.refusal(dataset, cells, checked.values, checked.problems, moment, place)
         return self._events.record(

@@ -28,6 +28,14 @@ GOVERNING: tuple[tuple[str, str], ...] = (
     ("due_provisional", "boolean NOT NULL DEFAULT false"),
     ("publicity_ends", "date"),
     ("last_ce_id", "uuid NOT NULL"),
+    # What acts did to it; `state` follows from these (credit_consumer.standing).
+    ("withdrawn", "boolean NOT NULL DEFAULT false"),
+    ("ended_why", "text CHECK (ended_why IN ('revoked', 'repaired', 'upheld'))"),
+    ("disputed", "boolean NOT NULL DEFAULT false"),
+    ("closed_by", "text"),
+    ("acted_at", "timestamptz"),
+    # False for what the law keeps off public sites (STANDARDS 3.4); the platforms above receive it all the same.
+    ("published", "boolean NOT NULL DEFAULT true"),
 )
 _TYPES = {"date": "date", "amount": "bigint", "integer": "bigint"}
 
@@ -52,7 +60,10 @@ def table_statements(dataset: Dataset) -> list[str]:
     table = f"core.{dataset.table}"
     governing = ",\n  ".join(f"{name} {kind}" for name, kind in GOVERNING)
     made = [f"CREATE TABLE IF NOT EXISTS {table} (\n  {governing}\n)"]
-    made += [f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column_name(f)} {column_type(f)}" for f in dataset.fields]
+    # Also for a table that an earlier version made: it lacks what came since.
+    wanted = [*GOVERNING, *((column_name(f), column_type(f)) for f in dataset.fields)]
+    added = ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in wanted)
+    made.append(f"ALTER TABLE {table} {added}")
     made += [
         f"CREATE UNIQUE INDEX IF NOT EXISTS {dataset.table}_source_key ON {table} (unit, source_key)"
         " WHERE source_key IS NOT NULL",
