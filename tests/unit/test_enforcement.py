@@ -15,6 +15,7 @@ from credit_schemas.forms import render
 from credit_schemas.keys import natural_key
 from credit_schemas.rules import Context
 from credit_schemas.sealing import Opener, Sealer, generate_center_key
+from credit_schemas.wording import said_of
 from unit.rows import PERSON
 
 CATALOGUE = load_catalogue()
@@ -86,6 +87,13 @@ def test_a_layout_that_is_ours_says_so_and_every_column_tells_what_to_write(name
     assert dataset.schema["columns_of"] == "county"
     assert "待核" in dataset.basis
     assert all(f.note.endswith("。") for f in dataset.fields)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_rule_is_told_in_words_that_name_the_column(name: str) -> None:
+    for said in said_of(of(name)):
+        assert "{" not in said.text, said.rule.id
+        assert said.source
 
 
 # Whose record it is
