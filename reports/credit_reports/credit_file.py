@@ -42,7 +42,10 @@ ACTS = {
     "dispute_close": "异议办结",
     "reinstate": "恢复",
 }
-_HEAD = "record_no, subject_id, unit, state, revision, received_at, received_on, revised_at, publicity_ends"
+_HEAD = (
+    *("record_no", "subject_id", "unit", "state", "revision"),
+    *("received_at", "received_on", "revised_at", "publicity_ends"),
+)
 
 
 @dataclass(frozen=True)
@@ -181,19 +184,18 @@ def _plain(e: Entry, file: CreditFile) -> dict[str, Any]:
 
 
 def _entries(con: connection, dataset: Dataset, subject: Subject) -> Iterable[Entry]:
-    names = ", ".join(column_name(f) for f in dataset.fields)
+    names = ", ".join([*_HEAD, *(column_name(f) for f in dataset.fields)])
     category = dataset.by_role.get("subject.category")
     with con.cursor() as cur:
-        cur.execute(
-            f"SELECT {_HEAD}, {names} FROM core.{dataset.table} WHERE subject_id = ANY(%s)", [list(subject.ids)]
-        )
+        cur.execute(f"SELECT {names} FROM core.{dataset.table} WHERE subject_id = ANY(%s)", [list(subject.ids)])
         for row in cur.fetchall():
-            head, values = row[:9], row[9:]
-            filled = [(f, v) for f, v in zip(dataset.fields, values, strict=True) if v is not None]
+            head = dict(zip(_HEAD, row, strict=False))
+            filled = [(f, v) for f, v in zip(dataset.fields, row[len(_HEAD) :], strict=True) if v is not None]
             natural = subject.natural or any(f is category and v == PERSON for f, v in filled)
             known = {n.name for n in subject.names} | {v for f, v in filled if f.role == "subject.name"}
             cells = tuple(Cell(f, _shown(f, v, known if natural else set()), v) for f, v in filled)
-            yield Entry(dataset, str(head[0]), *head[1:], natural, cells)
+            head["record_no"] = str(head["record_no"])
+            yield Entry(dataset=dataset, natural=natural, cells=cells, **head)
 
 
 def _shown(f: Field, value: Any, personal_names: set[str]) -> str:

@@ -161,7 +161,7 @@ def find_by_name(con: connection, catalogue: Catalogue, name: str, limit: int = 
 
     A natural person is found by the whole name alone, so that nobody browses persons.
     """
-    pattern = f"%{re.sub(r'([%_\\])', r'\\\1', name)}%"
+    escaped = re.sub(r"([%_\\])", r"\\\1", name)
     with con.cursor() as cur:
         cur.execute(
             "SELECT s.subject_id, s.kind, s.code, s.registration_no, s.unit, n.name, array_agg(DISTINCT n.unit),"
@@ -169,7 +169,7 @@ def find_by_name(con: connection, catalogue: Catalogue, name: str, limit: int = 
             " FROM core.subject_name n JOIN core.subject s USING (subject_id)"
             " WHERE n.name = %(name)s OR (s.kind <> 'person' AND n.name LIKE %(pattern)s)"
             " GROUP BY s.subject_id, n.name ORDER BY max(n.last_seen) DESC, s.subject_id, n.name LIMIT %(limit)s",
-            {"name": name, "pattern": pattern, "limit": limit},
+            {"name": name, "pattern": f"%{escaped}%", "limit": limit},
         )
         found = cur.fetchall()
     # A scoped subject may be a person without a number; part of a name must not find that one either.
