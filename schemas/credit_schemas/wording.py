@@ -72,7 +72,7 @@ def _text(dataset: Dataset, rule: Rule) -> str:
         "prefixes": " 或 ".join(raw.get("prefixes", ())),
         "not_prefixes": " 或 ".join(raw.get("not_prefixes", ())),
         "columns": "」「".join(dataset.by_column[c].cn for c in raw.get("columns", ())),
-        "message": (rule.message or "").format(name=rule.name),
+        "message": (rule.message or "").replace("{name}", rule.name),
     }
     codes = codes_of(dataset.by_column[rule.column])
     if codes:
