@@ -1,31 +1,35 @@
-"""A file in, one outcome a row out, in a single pass: what `check` and `send` and the portal share.
+"""Rows in, one outcome a row out, in a single pass: what `check` and `send` and the portal share.
 
-The whole file is never held as rows: the reader keeps it compressed, and of the rows gone by only two digests stay.
+A whole file is never held as rows: the reader keeps it compressed, and of the rows gone by only two digests stay.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
-from credit_schemas.catalogue import Catalogue
+from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.check import Checked, check_row
 from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import Dataset
 from credit_schemas.forms import render
 from credit_schemas.identifiers import uscc_problem
-from credit_schemas.keys import content_digest, producer_key
+from credit_schemas.import_map import ImportMap, import_maps
+from credit_schemas.importing import Imported, Importer
 from credit_schemas.personal import discreet
 from credit_schemas.problems import NOT_REPORTABLE, Problem, Severity, Verdict, verdict_of
 from credit_schemas.rules import Context
 
-from .files import FileRefused, Heading, OpenedFile, SourceRow, open_source
+from .files import FileRefused, OpenedFile, SourceRow, open_source
+from .files.model import place_of
+from .old_layouts import headings, layout
+from .old_layouts import notices as layout_notices
+from .repeats import REPEATED, Repeats
 
-REPEATED = "file.repeated_key"
+__all__ = ["REPEATED", "Altered", "CheckedFile", "CheckedRows", "Outcome", "Source", "Told", "headings", "row_context"]
 
 
 class Told(NamedTuple):
@@ -63,62 +67,82 @@ class Outcome:
     cells: Mapping[str, Any] = field(repr=False)
     # The data row that said something else of the same record; this one counts.
     replaces: int | None = None
+    # The primary key of a database row; empty for a row of a file.
+    key: str = ""
 
     @property
     def not_reportable(self) -> bool:
         """True for a row that by law must not be sent at all."""
         return not_reportable(self.checked)
 
+    @property
+    def where(self) -> str:
+        """Where the row stands, as a clerk looks for it."""
+        return place_of(self.line, self.key)
 
-def headings(dataset: Dataset) -> list[Heading]:
-    """The headings a file of this dataset may have."""
-    return [Heading(f.column, f.cn, mandatory=f.mandatory) for f in dataset.file_fields]
+
+class Source(Protocol):
+    """Rows to check, wherever they come from; closed when done with."""
+
+    @property
+    def notices(self) -> list[str]:
+        """Remarks for a person, Chinese."""
+
+    def __iter__(self) -> Iterator[SourceRow]:
+        """The rows, in order."""
+
+    def close(self) -> None:
+        """Let go of the source."""
 
 
-class CheckedFile:
-    """A file that could be opened, as its outcomes in file order. A context manager; iterate it once."""
+class CheckedRows:
+    """Rows of a source as their outcomes, in order. A context manager; iterate it once."""
 
-    def __init__(self, path: Path, dataset: Dataset, context: Context, unit: str) -> None:
-        """Read the file.
+    def __init__(
+        self,
+        source: Source,
+        name: str,
+        dataset: Dataset,
+        context: Context,
+        unit: str,
+        *,
+        importer: Importer | None = None,
+    ) -> None:
+        """Prepare.
 
         Args:
-            path: .xlsx or CSV.
+            source: the rows.
+            name: what outcomes call their source.
             dataset: what its rows are.
             context: what the rules may know (`row_context`).
             unit: code of the unit (part of the key of subjects without any number).
-
-        Raises:
-            FileRefused: the file is refused whole; one without a data row, too, lest "sent, 0 rows" pass for success.
+            importer: brings rows of an older generation over.
         """
-        self.path = path
+        self.name = name
         self.dataset = dataset
+        self._source = source
         self._context = context
-        self._source: OpenedFile = open_source(path, headings(dataset))
-        if not self._source.rows:
-            raise FileRefused("no_rows", "表头下面没有一行数据。请填写后保存，再提交。")
-        self._repeats = _Repeats(dataset, unit)
+        self._importer = importer
+        self._repeats = Repeats(dataset, unit)
 
-    def __enter__(self) -> CheckedFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._source.close()
 
     @property
-    def rows(self) -> int:
-        """How many data rows there are."""
-        return self._source.rows
+    def rows(self) -> int | None:
+        """How many data rows there are, where that is known."""
+        return None
 
     @property
     def notices(self) -> list[str]:
-        """Remarks on the file as a whole, Chinese."""
-        unknown = self._source.unknown_columns
-        known = [f"这些列不在标准里，没有读取：{'、'.join(unknown)}。"] if unknown else []
-        said = list(self._source.notices)
-        return said if any(name in text for text in said for name in unknown) else said + known
+        """Remarks on the source as a whole, Chinese."""
+        return list(self._source.notices)
 
     def __iter__(self) -> Iterator[Outcome]:
-        """Check row after row. Raises FileRefused `rows_lost` if the reader lost one."""
+        """Check row after row. Raises what reading the source raises."""
         for row in self._source:
             yield self._judge(row)
 
@@ -129,31 +153,101 @@ class CheckedFile:
             told = [Told("", fault.address, f"file.{fault.code}", "reject", fault.message) for fault in row.faults]
             problems = [Problem(t.column, t.rule, t.severity, t.message) for t in told]
             checked = Checked("reject", problems, [], {}, {})
-            return Outcome(str(self.path), row.row, row.line, "reject", told, [], {}, checked, cells)
-        checked = check_row(self.dataset, cells, self._context)
+            return Outcome(self.name, row.row, row.line, "reject", told, [], {}, checked, cells, key=row.key)
+        imported = self._importer.row(cells) if self._importer else None
+        brought = imported.cells if imported else cells
+        checked = check_row(self.dataset, brought, self._context)
+        if imported:
+            checked = _with_import(checked, imported)
         replaces = None
         if checked.verdict != "reject":
             repeated, replaces = self._repeats.look(checked.values, row)
             if repeated:
                 problems = [*checked.problems, repeated]
                 checked = checked._replace(problems=problems, verdict=verdict_of(problems))
+        origin = imported.origin if imported else {}
         return Outcome(
-            file=str(self.path),
+            file=self.name,
             row=row.row,
             line=row.line,
             verdict=checked.verdict,
-            problems=[Told(p.column, self._address(row, p.column), *p[1:]) for p in checked.problems],
-            changes=[Altered(c.column, self._address(row, c.column), *c[1:]) for c in checked.changes],
+            problems=[Told(p.column, self._address(row, origin, p.column), *p[1:]) for p in checked.problems],
+            changes=[Altered(c.column, self._address(row, origin, c.column), *c[1:]) for c in checked.changes],
             normalised=shown(self.dataset, checked),
             checked=checked,
             cells=cells,
             replaces=replaces,
+            key=row.key,
         )
 
-    def _address(self, row: SourceRow, column: str) -> str:
-        """Where a column's cell stands; a moved value's is where the person wrote it."""
-        cell = row.cells.get(column) or row.cells.get(self.dataset.moved_from.get(column, ""))
+    def _address(self, row: SourceRow, origin: Mapping[str, str], column: str) -> str:
+        """Where a column's cell stands; an imported or moved value's is where the person wrote it."""
+        written = origin.get(column, column)
+        cell = row.cells.get(written) or row.cells.get(self.dataset.moved_from.get(column, ""))
         return cell.address if cell else ""
+
+
+class CheckedFile(CheckedRows):
+    """A file that could be opened, as its outcomes in file order."""
+
+    def __init__(
+        self, path: Path, dataset: Dataset, context: Context, unit: str, catalogue: Catalogue | None = None
+    ) -> None:
+        """Read the file, in today's columns or those of an older generation.
+
+        Args:
+            path: .xlsx or CSV.
+            dataset: what its rows are.
+            context: what the rules may know (`row_context`).
+            unit: code of the unit (part of the key of subjects without any number).
+            catalogue: where an older generation's rows find codes of units; without it the one of CREDIT_COUNTY.
+
+        Raises:
+            FileRefused: the file is refused whole; one without a data row, too, lest "sent, 0 rows" pass for success.
+        """
+        generations = import_maps(dataset)
+        self._file: OpenedFile = open_source(path, headings(dataset), layouts=[layout(g) for g in generations])
+        if not self._file.rows:
+            raise FileRefused("no_rows", "表头下面没有一行数据。请填写后保存，再提交。")
+        self._generation = next((g for g in generations if g.id == self._file.layout), None)
+        importer = make_importer(self._generation, unit, catalogue) if self._generation else None
+        super().__init__(self._file, str(path), dataset, context, unit, importer=importer)
+        self.path = path
+
+    @property
+    def rows(self) -> int:
+        """How many data rows there are."""
+        return self._file.rows
+
+    @property
+    def notices(self) -> list[str]:
+        """Remarks on the file as a whole, Chinese."""
+        unknown = self._file.unknown_columns
+        known = [f"这些列不在标准里，没有读取：{'、'.join(unknown)}。"] if unknown else []
+        said = list(self._file.notices)
+        if self._generation:
+            said += layout_notices(self._generation, self._file.columns)
+        return said if any(name in text for text in said for name in unknown) else said + known
+
+
+def make_importer(generation: ImportMap, unit: str, catalogue: Catalogue | None = None) -> Importer:
+    """What brings rows of an older generation over for a unit (by code)."""
+    units = (catalogue or load_catalogue()).county.units
+    try:
+        return Importer(generation, units, units.get(unit))
+    except UnknownUnit:
+        return Importer(generation, units, None)
+
+
+def _with_import(checked: Checked, imported: Imported) -> Checked:
+    """A checked row with what its import has to say; a row that must not be sent at all keeps its one problem."""
+    if not_reportable(checked):
+        return checked
+    problems = imported.problems + [p for p in checked.problems if p.column not in imported.refused]
+    original = {**imported.kept, **checked.original}
+    return checked._replace(
+        problems=problems, verdict=verdict_of(problems), changes=imported.changes + checked.changes, original=original
+    )
 
 
 def row_context(catalogue: Catalogue, unit: str, dataset: Dataset, as_of: date | None = None) -> Context:
@@ -184,32 +278,3 @@ def shown(dataset: Dataset, checked: Checked) -> dict[str, str]:
 def not_reportable(checked: Checked) -> bool:
     """True for a row that by law must not be sent at all."""
     return any(p.rule == NOT_REPORTABLE for p in checked.problems)
-
-
-class _Repeats:
-    """Finds the record that stands twice in a file (STANDARDS 9, row 2)."""
-
-    def __init__(self, dataset: Dataset, unit: str) -> None:
-        self._dataset = dataset
-        self._unit = unit
-        # Drawn for this pass only: the digests never leave memory.
-        self._salt = secrets.token_bytes(16)
-        self._seen: dict[bytes, tuple[int, int, bytes]] = {}
-        self._column = dataset.column("document.no") or dataset.fields[0].column
-
-    def look(self, values: dict[str, Any], row: SourceRow) -> tuple[Problem | None, int | None]:
-        """A warning when an earlier accepted row has the same natural key, and its number if its content differs.
-
-        This row is then the one that counts.
-        """
-        key = bytes.fromhex(producer_key(self._salt, self._dataset, values, self._unit, None).decode())
-        content = content_digest(self._salt, self._dataset, values)[:16]
-        earlier = self._seen.get(key)
-        self._seen[key] = (row.row, row.line, content)
-        if earlier is None:
-            return None, None
-        number, line, before = earlier
-        both = f"第 {number} 条（第 {line} 行）和第 {row.row} 条（第 {row.line} 行）是同一条记录"
-        end = "内容相同，只算一条" if before == content else "内容不同，以后面这条为准"
-        warning = Problem(self._column, REPEATED, "warn", f"{both}，{end}；请核对是否重复填写。")
-        return warning, None if before == content else number

@@ -97,7 +97,7 @@ class Summary:
             self.rejected += 1
         self._count(self.reasons, outcome, "reject")
         if len(self.shown) < SCREEN_ROWS:
-            lines = [f"第 {outcome.row} 条（第 {outcome.line} 行）", *self._lines(outcome)]
+            lines = [f"第 {outcome.row} 条（{outcome.where}）", *self._lines(outcome)]
             self.shown.append("\n  ".join(lines))
 
     @property
@@ -173,7 +173,7 @@ class Report:
             cells = (
                 outcome.file,
                 outcome.row,
-                outcome.line,
+                outcome.key or outcome.line,
                 p.cell,
                 name,
                 p.column,

@@ -46,8 +46,9 @@ def _refuse_mix(line: int, cells: Mapping[int, object], matcher: Matcher, kind: 
         if other in places
     ]
     if pairs:
+        telling = [spoken(code) for code in matcher.telling if code in places]
         raise FileRefused(
             "heading_mix",
-            f"表头里混用了{matcher.title}和现行标准的列名，无法确定以哪个为准：{listed(pairs, 5)}。"
-            "每组请只保留一列；最好改用新下载的模板，再重新提交。",
+            f"表头里混用了{matcher.title}的列名（{listed(sorted(telling), 5)}）和现行标准的列名，无法确定以哪个为准："
+            f"{listed(pairs, 5)}。请统一成一种标准的列名，最好改用新下载的模板，再重新提交。",
         )

@@ -54,12 +54,24 @@ class SourceRow:
             a fault makes the positions untrustworthy (`field_count`, `unclosed_quote`, `line_too_long`,
             `heading_order`).
         faults: row-level faults, empty for a sound row.
+        key: the primary key of a database row; empty for a row of a file.
     """
 
     row: int
     line: int
     cells: Mapping[str, Cell]
     faults: tuple[Fault, ...] = ()
+    key: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where the row stands, as a clerk looks for it."""
+        return place_of(self.line, self.key)
+
+
+def place_of(line: int, key: str) -> str:
+    """Where a row stands: its line in a file, or its primary key in a table."""
+    return f"主键 {key}" if key else f"第 {line} 行"
 
 
 @dataclass(frozen=True, slots=True)
