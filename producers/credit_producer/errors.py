@@ -197,3 +197,30 @@ class SlowChecksum(ProducerError):
 
 class BadTarget(ProducerError):
     """An act does not say clearly which record it is about, or why."""
+
+
+class AttachmentError(ProducerError):
+    """A file that goes with a report could not be handed over; the row was not sent either."""
+
+
+class AttachmentChanged(AttachmentError):
+    """A file changed between its check and its sealing: the event would name another content."""
+
+    retriable = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"附件“{name}”在检查之后被改动了，没有发送。请保存并关闭它，再发一次；已发送的行不会重复。")
+
+
+class CannotHandOver(AttachmentError):
+    """The hand-over folder (often a mounted share) cannot be written."""
+
+    retriable = True
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        self.folder = folder
+        super().__init__(
+            f"附件放不进交接文件夹 {folder}：{why(error)}。请检查网络盘是否连上、有没有写入权限，再发一次；"
+            "已发送的行不会重复。"
+        )

@@ -17,13 +17,14 @@ from types import TracebackType
 from typing import Any
 
 from credit_schemas.catalogue import Catalogue, load_catalogue
-from credit_schemas.check import Checked, check_row
+from credit_schemas.check import Checked
 from credit_schemas.dataset import Dataset
 from credit_schemas.personal import holds_resident_number
 from credit_schemas.problems import Change, Problem, Verdict
 from credit_schemas.rules import Context
 from credit_schemas.sealing import Sealer
 
+from .attachments import AttachmentFolder, Held, check_with_files, hand_over
 from .errors import BadTarget
 from .events import NOWHERE, EventMaker, Place, Target
 from .lock import SenderLock
@@ -133,28 +134,44 @@ class CreditProducer:
         """What the rules may know of a dataset's rows: today, the unit's own unified code, whom it may report for."""
         return row_context(self.catalogue, self.settings.unit, dataset, self._as_of)
 
-    def report(self, dataset: str, row: Mapping[str, Any], *, source_key: str | None = None) -> Answer:
+    def report(
+        self,
+        dataset: str,
+        row: Mapping[str, Any],
+        *,
+        source_key: str | None = None,
+        attachments: Path | None = None,
+    ) -> Answer:
         """Report one record: check it, and if it may go, put it into the spool and onto the road.
 
         Args:
             dataset: id or Chinese name.
             row: national column code to str, number, date or None.
             source_key: the department's own key of the record, the same for life.
+            attachments: the folder in which the files are that the row names; sealed into the hand-over folder.
 
         Raises:
             UnknownDataset: no such dataset.
             ValueError: a column the dataset does not have, or an unusable source_key.
+            AttachmentError: a file could not be handed over; the row was not taken.
         """
-        return self._take(dataset, row, "report", source_key, None, None)
+        return self._take(dataset, row, "report", source_key, None, None, attachments)
 
     def correct(
-        self, dataset: str, row: Mapping[str, Any], *, target: Target, reason: str, source_key: str | None = None
+        self,
+        dataset: str,
+        row: Mapping[str, Any],
+        *,
+        target: Target,
+        reason: str,
+        source_key: str | None = None,
+        attachments: Path | None = None,
     ) -> Answer:
         """Replace the content of a record that was reported before; `row` is the whole record as it should be.
 
         Raises:
             BadTarget: the target finds no record, or the reason is empty.
-            UnknownDataset, ValueError: as in `report`.
+            UnknownDataset, ValueError, AttachmentError: as in `report`.
         """
         target.check()
         if not reason.strip():
@@ -163,7 +180,7 @@ class CreditProducer:
             raise BadTarget(f"更正原因最多 {REASON_MAX} 个字，请写得短一些。")
         if holds_resident_number(reason):
             raise BadTarget("更正原因里有公民身份号码；原因不加密，请不要写号码。")
-        return self._take(dataset, row, "correct", source_key, target, reason.strip())
+        return self._take(dataset, row, "correct", source_key, target, reason.strip(), attachments)
 
     def act(
         self,
@@ -233,13 +250,15 @@ class CreditProducer:
             return self.flush()
 
     def accept(self, dataset: Dataset, outcomes: Iterable[Outcome]) -> list[str | None]:
-        """Put checked rows of a file into the spool with one sync of the disk.
+        """Put checked rows of a file into the spool with one sync of the disk; their files are handed over before.
 
-        Returns the `ce_id` of each row; None for one that by law must not be reported.
+        Returns the `ce_id` of each row; None for one that by law must not be reported. Raises AttachmentError.
         """
         moment = self._now()
         events = []
+        held: list[Held] = []
         for o in outcomes:
+            held.extend(o.held)
             if o.file != self._file:
                 self._file, self._made = o.file, {}
             earlier = self._made.get(o.replaces) if o.replaces else None
@@ -249,6 +268,7 @@ class CreditProducer:
             events.append(event)
             if event is not None:
                 self._made[o.row] = event.ce_id
+        self._hand_over(held)
         kept = iter(self.spool.add(e for e in events if e is not None))
         return [None if e is None else next(kept) for e in events]
 
@@ -260,6 +280,7 @@ class CreditProducer:
         source_key: str | None,
         target: Target | None,
         reason: str | None,
+        attachments: Path | None = None,
     ) -> Answer:
         dataset = self.catalogue.dataset(name)
         unknown = [c for c in row if c not in dataset.by_column]
@@ -269,8 +290,11 @@ class CreditProducer:
             raise ValueError(f"source_key 应当是 1 到 {SOURCE_KEY_MAX} 个可见字符。")
         if source_key is not None and holds_resident_number(source_key):
             raise ValueError("source_key 里有公民身份号码；它不加密，请换用本单位系统里的编号。")
-        checked = check_row(dataset, dict(row), self.context(dataset))
+        folder = AttachmentFolder(attachments) if attachments else None
+        checked, held = check_with_files(dataset, row, self.context(dataset), folder)
         event = self._event(dataset, checked, row, self._now(), act, source_key, target, reason)
+        if checked.verdict != "reject":
+            self._hand_over(held)
         return Answer(
             self.spool.add([event])[0] if event is not None else None,
             checked.verdict,
@@ -278,6 +302,9 @@ class CreditProducer:
             tuple(checked.changes),
             shown(dataset, checked),
         )
+
+    def _hand_over(self, held: Iterable[Held]) -> None:
+        hand_over(self.settings.attachments, held, self.settings.unit, self.settings.public_key)
 
     def _event(
         self,

@@ -89,6 +89,8 @@ class UnitSettings(BaseModel):
     center_key: str
     salt: SecretStr
     spool: Path
+    # Where sealed attachments wait to be collected by the center: often a mounted share.
+    attachments: Path
     kafka: KafkaLogin
 
     @field_validator("center_key")
@@ -149,7 +151,7 @@ def configured_units(home: Path | None = None) -> list[str]:
 
 
 def read_settings(path: Path) -> UnitSettings:
-    """Read a configuration file; paths in it are relative to its folder, the spool defaults to the run folder.
+    """Read a configuration file; paths in it are relative to its folder; without them, the run folder has the places.
 
     Raises:
         NoSettings: there is no such file.
@@ -188,6 +190,7 @@ def write_unit_config(
     cafile: Path | None = None,
     salt: str | None = None,
     spool: Path | None = None,
+    attachments: Path | None = None,
 ) -> UnitSettings:
     """Write the configuration the center hands to a unit (mode 0600, whole or not at all) and read it back.
 
@@ -207,6 +210,7 @@ def write_unit_config(
         f"center_key = {_toml(center_key)}",
         f"salt = {_toml(salt)}",
         *([f"spool = {_toml(str(spool))}"] if spool else []),
+        *([f"attachments = {_toml(str(attachments))}"] if attachments else []),
         "",
         "[kafka]",
         f"bootstrap = [{', '.join(_toml(s) for s in servers)}]",
@@ -228,10 +232,12 @@ def _resolve(raw: dict[str, Any], path: Path) -> None:
     kafka = raw.get("kafka")
     if isinstance(kafka, dict) and isinstance(kafka.get("cafile"), str):
         kafka["cafile"] = str(path.parent / Path(kafka["cafile"]).expanduser())
-    if "spool" not in raw:
-        raw["spool"] = str(find_home() / "spool" / f"{raw.get('unit', path.stem)}.sqlite")
-    elif isinstance(raw["spool"], str):
-        raw["spool"] = str(path.parent / Path(raw["spool"]).expanduser())
+    unit = raw.get("unit", path.stem)
+    for key, own in (("spool", f"spool/{unit}.sqlite"), ("attachments", f"attachments/out/{unit}")):
+        if key not in raw:
+            raw[key] = str(find_home() / own)
+        elif isinstance(raw[key], str):
+            raw[key] = str(path.parent / Path(raw[key]).expanduser())
 
 
 def _defect(error: Any) -> tuple[str, str]:

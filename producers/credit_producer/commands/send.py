@@ -46,13 +46,13 @@ def send(
 ) -> None:
     """检查一个 Excel（.xlsx）或 CSV 文件，把通过的行加密后发送；没有通过的行只把原因告诉中心。
 
-    同一个文件再发一次不会产生重复记录。证件号码在离开本机之前加密。
+    同一个文件再发一次不会产生重复记录。证件号码在离开本机之前加密。表里“附件”一栏写的文件，加密后放入交接文件夹，由中心收取。
 
     \b
     退出码：
       0  全部通过并送到
       1  有的行没有通过，其余已送到
-      2  整个文件不能读取，或命令、配置写错
+      2  整个文件不能读取，或命令、配置写错，或附件放不进交接文件夹
       3  连不上 Kafka：数据已存入本机暂存库，以后自动补发
     """
     from ..sdk import CreditProducer  # loads the Kafka client, which `check` does without
@@ -61,6 +61,7 @@ def send(
     producer = CreditProducer(unit, settings=settings, as_of=as_of)
     found = options.find_dataset(producer.catalogue, dataset)
     failure: PublishError | None = None
+    handed: set[str] = set()
     context = producer.context(found)
     with told_when_refused(file, as_json), CheckedFile(file, found, context, settings.unit) as checked:
         with closing(producer.open()), Teller(checked, found, as_json, report) as teller:
@@ -68,10 +69,13 @@ def send(
                 for number, batch in enumerate(_batches(rows), 1):
                     for outcome, ce_id in zip(batch, producer.accept(found, batch), strict=True):
                         teller.tell(outcome, ce_id=ce_id)
+                        handed |= {h.attachment.digest for h in outcome.held}
                     if failure is None and number % VISIT == 0:
                         failure = _flush(producer)
             failure = failure or _flush(producer)
         code = teller.conclude()
+    if handed:
+        options.note(f"附件 {len(handed)} 个已加密，放在 {settings.attachments}，等中心收取。")
     if failure:
         options.note(f"错误：{failure}")
         ctx.exit(options.EXIT_UNSENT)

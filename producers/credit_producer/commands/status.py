@@ -9,6 +9,7 @@ import click
 from credit_schemas.catalogue import load_catalogue
 
 from .. import options
+from ..attachments import waiting
 from ..show import print_json
 from ..spool import Spool
 
@@ -20,18 +21,20 @@ STATES = {"queued": "待发送", "sent": "已发送，等回执", "settled": "�
 @options.config_option
 @options.json_option
 def status(unit: str | None, config: Path | None, as_json: bool) -> None:
-    """查看本机暂存库：多少待发送，多少在等回执，多少已有结果。"""
+    """查看本机暂存库：多少待发送，多少在等回执，多少已有结果；附件收走了没有。"""
     from ..receipts import STATUSES
 
     settings = options.find_settings(unit, config)
     with Spool(settings.spool) as spool:
         counts, oldest = spool.counts(), spool.oldest_unsettled()
+    sealed, refused = waiting(settings.attachments)
     if as_json:
         events = [
             {"dataset": dataset, "state": state, "receipt": receipt, "count": n}
             for (dataset, state, receipt), n in counts.items()
         ]
-        print_json({"unit": settings.unit, "events": events, "oldest_unsettled": oldest})
+        files = {"waiting": sealed, "refused": refused}
+        print_json({"unit": settings.unit, "events": events, "oldest_unsettled": oldest, "attachments": files})
         return
     names = {d.id: d.cn for d in load_catalogue().datasets.values()}
     click.echo(f"单位 {settings.unit}，暂存库 {settings.spool}")
@@ -42,3 +45,7 @@ def status(unit: str | None, config: Path | None, as_json: bool) -> None:
         click.echo(f"  {names.get(dataset, dataset)}：{STATES[state]}{result} {n} 条")
     if oldest:
         click.echo(f"没有最终回执的，最早一条是 {oldest[:19].replace('T', ' ')}（UTC）存入的。")
+    if sealed:
+        click.echo(f"附件：{sealed} 个等中心收取（{settings.attachments}）。")
+    for told in refused:
+        click.echo(f"附件没有收下：{told}")
