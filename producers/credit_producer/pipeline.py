@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 from credit_schemas.catalogue import Catalogue, load_catalogue
-from credit_schemas.check import Checked, check_row
+from credit_schemas.check import Checked
 from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import Dataset
 from credit_schemas.forms import render
@@ -23,6 +23,7 @@ from credit_schemas.personal import discreet
 from credit_schemas.problems import NOT_REPORTABLE, Problem, Severity, Verdict, verdict_of
 from credit_schemas.rules import Context
 
+from .attachments import AttachmentFolder, Held, check_with_files
 from .files import FileRefused, OpenedFile, SourceRow, open_source
 from .files.model import place_of
 from .old_layouts import headings, layout
@@ -69,6 +70,8 @@ class Outcome:
     replaces: int | None = None
     # The primary key of a database row; empty for a row of a file.
     key: str = ""
+    # The files the row names, found fit; empty for a rejected row.
+    held: tuple[Held, ...] = ()
 
     @property
     def not_reportable(self) -> bool:
@@ -107,6 +110,7 @@ class CheckedRows:
         unit: str,
         *,
         importer: Importer | None = None,
+        folder: AttachmentFolder | None = None,
     ) -> None:
         """Prepare.
 
@@ -117,12 +121,14 @@ class CheckedRows:
             context: what the rules may know (`row_context`).
             unit: code of the unit (part of the key of subjects without any number).
             importer: brings rows of an older generation over.
+            folder: where the files are that rows name.
         """
         self.name = name
         self.dataset = dataset
         self._source = source
         self._context = context
         self._importer = importer
+        self._folder = folder
         self._repeats = Repeats(dataset, unit)
 
     def __enter__(self) -> Self:
@@ -156,7 +162,7 @@ class CheckedRows:
             return Outcome(self.name, row.row, row.line, "reject", told, [], {}, checked, cells, key=row.key)
         imported = self._importer.row(cells) if self._importer else None
         brought = imported.cells if imported else cells
-        checked = check_row(self.dataset, brought, self._context)
+        checked, held = check_with_files(self.dataset, brought, self._context, self._folder)
         if imported:
             checked = _with_import(checked, imported)
         replaces = None
@@ -178,6 +184,7 @@ class CheckedRows:
             cells=cells,
             replaces=replaces,
             key=row.key,
+            held=held if checked.verdict != "reject" else (),
         )
 
     def _address(self, row: SourceRow, origin: Mapping[str, str], column: str) -> str:
@@ -211,7 +218,8 @@ class CheckedFile(CheckedRows):
             raise FileRefused("no_rows", "表头下面没有一行数据。请填写后保存，再提交。")
         self._generation = next((g for g in generations if g.id == self._file.layout), None)
         importer = make_importer(self._generation, unit, catalogue) if self._generation else None
-        super().__init__(self._file, str(path), dataset, context, unit, importer=importer)
+        folder = AttachmentFolder(path.parent)
+        super().__init__(self._file, str(path), dataset, context, unit, importer=importer, folder=folder)
         self.path = path
 
     @property
