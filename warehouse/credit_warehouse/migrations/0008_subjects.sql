@@ -98,40 +98,38 @@ GRANT SELECT ON core.subject_registration, core.collision_decision, core.subject
     TO credit_quality, credit_reader;
 GRANT INSERT ON core.collision_decision TO credit_quality;
 
--- Credit reports that were issued: which, about whom, by whom; the content only as a digest (SM3).
+-- Credit reports that were issued: which, about whom, by whom; of the content and of the file only digests (SM3).
+CREATE SEQUENCE audit.credit_report_serial;
 CREATE TABLE audit.credit_report (
-    serial     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    report_no  text NOT NULL UNIQUE,
-    issued_at  timestamptz NOT NULL DEFAULT now(),
-    as_of      date NOT NULL,
-    subject_id bigint NOT NULL REFERENCES core.subject,
-    scope      text NOT NULL,
-    records    integer NOT NULL,
-    digest     bytea NOT NULL,
-    issued_by  text NOT NULL CHECK (issued_by <> ''),
-    purpose    text NOT NULL DEFAULT ''
+    report_no   text PRIMARY KEY CHECK (report_no ~ '^[0-9]{6}-[0-9]{8}-[0-9]{6,}$'),
+    issued_at   timestamptz NOT NULL DEFAULT now(),
+    as_of       date NOT NULL,
+    subject_id  bigint NOT NULL REFERENCES core.subject,
+    scope       text NOT NULL,
+    records     integer NOT NULL,
+    digest      bytea NOT NULL,
+    file_digest bytea NOT NULL,
+    issued_by   text NOT NULL CHECK (issued_by <> ''),
+    purpose     text NOT NULL DEFAULT ''
 );
+CREATE INDEX credit_report_subject ON audit.credit_report (subject_id);
 
--- The one door by which a reader's program may write: it gives the next number and leaves the audit row in the same
--- statement, so no report exists unregistered and nothing else can be written. Runs as the owner, hence the search path.
+-- The one door by which a reader's program may write: register and audit row in the same statement, so that neither is
+-- without the other and nothing else can be written. Runs as the owner, hence the fixed search path.
 CREATE FUNCTION audit.issue_credit_report(
-    the_region text, the_day date, the_subject bigint, the_scope text, the_records integer, the_digest bytea,
-    the_actor text, the_purpose text
-) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    n bigint := nextval(pg_get_serial_sequence('audit.credit_report', 'serial'));
-    no text := the_region || '-' || to_char(the_day, 'YYYYMMDD') || '-' || lpad(n::text, greatest(6, length(n::text)), '0');
-BEGIN
-    INSERT INTO audit.credit_report (serial, report_no, as_of, subject_id, scope, records, digest, issued_by, purpose)
-        OVERRIDING SYSTEM VALUE
-        VALUES (n, no, the_day, the_subject, the_scope, the_records, the_digest, the_actor, the_purpose);
+    the_number text, the_day date, the_subject bigint, the_scope text, the_records integer, the_digest bytea,
+    the_file_digest bytea, the_actor text, the_purpose text
+) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO audit.credit_report
+        (report_no, as_of, subject_id, scope, records, digest, file_digest, issued_by, purpose)
+        VALUES (the_number, the_day, the_subject, the_scope, the_records, the_digest, the_file_digest, the_actor,
+                the_purpose);
     INSERT INTO audit.act (actor, act, about, detail)
-        VALUES (the_actor, 'credit_report', no, jsonb_build_object(
+        VALUES (the_actor, 'credit_report', the_number, jsonb_build_object(
             'subject_id', the_subject, 'scope', the_scope, 'records', the_records, 'purpose', the_purpose));
-    RETURN no;
-END
 $$;
 REVOKE ALL ON FUNCTION audit.issue_credit_report FROM PUBLIC;
 GRANT USAGE ON SCHEMA audit TO credit_reader;
+GRANT USAGE ON SEQUENCE audit.credit_report_serial TO credit_reader;
 GRANT SELECT ON audit.credit_report TO credit_reader;
 GRANT EXECUTE ON FUNCTION audit.issue_credit_report TO credit_reader;
