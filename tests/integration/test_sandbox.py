@@ -209,7 +209,7 @@ def test_a_body_of_unknown_length_is_refused(county):
     [
         [],
         {"table": "xzcf", "rows": [put(penalty())]},
-        {"batch_id": new_no(), "table": "ledger", "rows": [put(penalty())]},
+        {"batch_id": new_no(), "table": 1, "rows": [put(penalty())]},
         {"batch_id": new_no(), "table": "xzcf", "rows": []},
         {"batch_id": new_no(), "table": "xzcf", "rows": [put(penalty()) | {"op": "delete"}]},
         {"batch_id": new_no(), "table": "xzcf", "rows": [put(penalty(), "17")]},
@@ -345,14 +345,18 @@ def test_the_digest_of_a_copy_can_be_computed_by_the_sender(county):
     assert county.get(f"/v1/records/{no}").json()["digest"] == hashlib.sha256(text.encode()).hexdigest()
 
 
-@pytest.mark.parametrize(
-    "query", ["", "?table=x", "?table=xzcf&limit=0", "?table=xzcf&limit=1001", "?table=xzcf&limit=x"]
-)
+@pytest.mark.parametrize("query", ["?table=xzcf&limit=0", "?table=xzcf&limit=1001", "?table=xzcf&limit=x"])
 def test_a_wrong_page_request_is_refused(county, query):
     assert refused(county.get(f"/v1/records{query}")) == (400, "E1107")
 
 
 # -- failure switches ------------------------------------------------------------------------------------------
+
+
+def test_a_table_the_platform_does_not_have_is_said_so(county):
+    assert refused(county.post_batch("nothing", [put(penalty())])) == (400, "E1108")
+    for query in ("", "?table=nothing"):
+        assert refused(county.get(f"/v1/records{query}")) == (400, "E1108")
 
 
 def test_slow_answers_at_once_and_judges_later(county, ops):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from credit_platforms.sandbox import codes
 from credit_platforms.sandbox.auth import signature
 from credit_platforms.sandbox.checks import PENALTY_KINDS, check_row
-from credit_platforms.sandbox.columns import TABLES
+from credit_platforms.sandbox.columns import DECISIONS as TABLES
 from credit_platforms.sandbox.identifiers import (
     PLACEHOLDER,
     citizen_check_digit,

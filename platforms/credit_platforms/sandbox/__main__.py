@@ -16,6 +16,7 @@ from credit_platforms.sandbox.connections import CuttableProtocol, cut
 from credit_platforms.sandbox.errors import ConfigError
 from credit_platforms.sandbox.personas import PERSONAS
 from credit_platforms.sandbox.store import Store
+from credit_platforms.sandbox.tables import load_tables
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than HTTP clients keep an idle connection (httpx 5 s): with uvicorn's own 5 s both ends close at once, and
@@ -34,6 +35,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", required=True, type=Path, help="SQLite 存储文件，没有则新建")
     parser.add_argument("--clients", required=True, type=Path, help="客户端文件（JSON：id、key、role）")
     parser.add_argument("--no-withdraw", action="store_true", help="扮演不支持撤回的平台（end 一律答 E4001）")
+    parser.add_argument(
+        "--tables", action="append", type=Path, default=[], metavar="FILE", help="另加的表定义文件（TOML），可多次"
+    )
     return parser.parse_args(argv)
 
 
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         persona = replace(persona, can_withdraw=False)
     try:
         clients = load_clients(arguments.clients)
-        store = Store(arguments.store, persona)
+        store = Store(arguments.store, persona, load_tables(arguments.tables))
     except ConfigError as e:
         print(e.message, file=sys.stderr)
         return 2

@@ -17,11 +17,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from credit_platforms.sandbox import auth, envelope
-from credit_platforms.sandbox.columns import TABLES
 from credit_platforms.sandbox.errors import AuthRefused, RequestRefused, SandboxError, Unavailable
 from credit_platforms.sandbox.personas import Persona
 from credit_platforms.sandbox.store import Store
 from credit_platforms.sandbox.switches import Switches, changed
+from credit_platforms.sandbox.tables import Tables
 
 log = logging.getLogger("credit_platforms.sandbox")
 
@@ -155,7 +155,7 @@ def create_app(persona: Persona, store: Store, clients: Mapping[str, auth.Client
 
     @app.post("/v1/batches", status_code=202)
     async def post_batch(request: Request, client: Reporter) -> Response:
-        batch = envelope.parse(await request.body(), request.headers.get("idempotency-key"))
+        batch = envelope.parse(await request.body(), request.headers.get("idempotency-key"), store.tables)
         switches = platform.switches
         new = await platform.run(lambda: store.receive(client.id, batch, switches, _now()))
         log.info("batch %s of %s: %d rows, new=%s", batch.batch_id, client.id, len(batch.rows), new)
@@ -178,7 +178,7 @@ def create_app(persona: Persona, store: Store, clients: Mapping[str, auth.Client
 
     @app.get("/v1/records")
     async def list_records(request: Request, client: Reporter) -> dict[str, object]:
-        table_id, after, limit = _page_of(request.query_params)
+        table_id, after, limit = _page_of(request.query_params, store.tables)
         records = await platform.run(lambda: store.live_records(client.id, table_id, after, limit))
         return {"records": records, "next": records[-1]["record_no"] if len(records) == limit else None}
 
@@ -201,6 +201,13 @@ def create_app(persona: Persona, store: Store, clients: Mapping[str, auth.Client
     async def reset_switches() -> dict[str, object]:
         platform.switches = Switches()
         return platform.switches.as_json()
+
+    @app.post("/v1/admin/records/{client_id}/{record_no}/end", dependencies=[Depends(admin)])
+    async def end_by_hand(client_id: str, record_no: str) -> dict[str, object]:
+        number = _uuid(record_no)
+        await platform.run(lambda: store.end_by_hand(client_id, number, _now()))
+        log.info("a copy of %s was ended by hand", client_id)
+        return await platform.run(lambda: store.record(client_id, number))
 
     @app.get("/v1/admin/stats", dependencies=[Depends(admin)])
     async def stats() -> dict[str, object]:
@@ -227,17 +234,16 @@ def _check_door(platform: Platform, request: Request) -> None:
             raise RequestRefused("E1104", "body too large", "请求体过大，请减少每批行数", status=413)
 
 
-def _page_of(query: Mapping[str, str]) -> tuple[str, str, int]:
+def _page_of(query: Mapping[str, str], tables: Tables) -> tuple[str, str, int]:
     """(table, after, limit) of a page request."""
     table_id = query.get("table", "")
     after = query.get("after", "")
     limit = query.get("limit", str(DEFAULT_PAGE))
-    if table_id not in TABLES or not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE:
-        raise RequestRefused(
-            "E1107",
-            "bad query",
-            f"table 须为 {' 或 '.join(TABLES)}，limit 须为 1 至 {MAX_PAGE} 的整数，after 须为上一页的 next 或不带",
-        )
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE:
+        text = f"limit 须为 1 至 {MAX_PAGE} 的整数，after 须为上一页的 next 或不带"
+        raise RequestRefused("E1107", "bad query", text)
+    if table_id not in tables:
+        raise envelope.unknown_table()
     return table_id, after, int(limit)
 
 

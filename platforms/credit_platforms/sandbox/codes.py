@@ -26,6 +26,10 @@ CODE_KIND: Final = "10012"
 UNKNOWN_COLUMN: Final = "10013"
 BAD_CODE_FORM: Final = "10014"
 GARBLED: Final = "10015"
+NOT_PUBLIC: Final = "10016"
+NAME_NOT_MASKED: Final = "10017"
+BAD_NUMBER: Final = "10018"
+BAD_PERIOD: Final = "10019"
 REHEARSED: Final = "10099"
 
 DUPLICATE: Final = "20001"
@@ -40,6 +44,7 @@ BAD_ID_TYPE: Final = "30003"
 BAD_STATUS: Final = "30004"
 BAD_PARTY_KIND: Final = "30005"
 BAD_LICENCE_KIND: Final = "30006"
+BAD_CHOICE: Final = "30007"
 
 CANNOT_WITHDRAW: Final = "E4001"
 
@@ -63,6 +68,10 @@ MEANING: Final[dict[str, str]] = {
     UNKNOWN_COLUMN: "未知的列",
     BAD_CODE_FORM: "代码的位数或字符不符合规定",
     GARBLED: "名称中有乱码或标记字符",
+    NOT_PUBLIC: "公开网站不接收证件号码",
+    NAME_NOT_MASKED: "公开网站上自然人姓名须只留姓",
+    BAD_NUMBER: "不是整数",
+    BAD_PERIOD: "报告期格式错误",
     REHEARSED: "平台演练退回",
     DUPLICATE: "重复数据，同一决定已有另一条记录",
     OLDER_REVISION: "版本过旧",
@@ -75,5 +84,6 @@ MEANING: Final[dict[str, str]] = {
     BAD_STATUS: "当前状态不在字典中",
     BAD_PARTY_KIND: "行政相对人类别不在字典中",
     BAD_LICENCE_KIND: "许可类别不在字典中",
+    BAD_CHOICE: "取值不在字典中",
     CANNOT_WITHDRAW: "平台不支持撤回",
 }

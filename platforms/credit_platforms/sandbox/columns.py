@@ -7,7 +7,7 @@ what a real platform may accept would teach the sender a wrong rule.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["text", "name", "date", "amount", "body_code"]
+Kind = Literal["text", "name", "person_name", "date", "amount", "body_code"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _party_columns(prefix: str) -> tuple[Column, ...]:
         Column(f"{p}_SWDJ", "行政相对人代码_4(税务登记号)", 15),
         Column(f"{p}_SYDW", "行政相对人代码_5(事业单位证书号)", 12),
         Column(f"{p}_SHZZ", "行政相对人代码_6(社会组织登记证号)", 50),
-        Column(f"{prefix}_FRDB", "法定代表人", 50, kind="name"),
+        Column(f"{prefix}_FRDB", "法定代表人", 50, kind="person_name"),
         Column(f"{prefix}_FR_ZJLX", "法定代表人证件类型", 64),
         Column(f"{prefix}_FR_ZJHM", "法定代表人证件号码", 64),
         Column(f"{p}_ZJLX", "证件类型", 64),
@@ -122,4 +122,4 @@ XZCF: Final = Table(
     ),
 )
 
-TABLES: Final[dict[str, Table]] = {t.id: t for t in (XZXK, XZCF)}
+DECISIONS: Final[dict[str, Table]] = {t.id: t for t in (XZXK, XZCF)}

@@ -6,28 +6,30 @@ A broken envelope is a mistake of the sending program and refuses the whole batc
 import hashlib
 import json
 import uuid
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from credit_platforms.sandbox.columns import TABLES
 from credit_platforms.sandbox.errors import RequestRefused
 
 MAX_ROWS: Final = 500
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 """500 rows with every text at its full width, in three-byte UTF-8, are about 23 MB."""
+MAX_MARK: Final = 64
 MAX_REVISION: Final = 2**53
 """Beyond it JSON numbers are not exact everywhere."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a batch: what to do to which record."""
+    """One line of a batch: what to do to which record. `mark` is shown with the copy, such as 异议处理中."""
 
     op: Literal["put", "end"]
     record_no: str
     revision: int
     reason: str | None
     data: dict[str, object]
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,11 @@ class Batch:
     digest: str
 
 
-def parse(body: bytes, idempotency_key: str | None) -> Batch:
-    """The batch in a request body.
+def parse(body: bytes, idempotency_key: str | None, tables: Container[str]) -> Batch:
+    """The batch in a request body, for one of these tables.
 
     Raises:
-        RequestRefused: E1101 envelope, E1102 idempotency key, E1103 too many rows (413).
+        RequestRefused: E1101 envelope, E1102 idempotency key, E1103 too many rows (413), E1108 unknown table.
     """
     try:
         document = json.loads(body)
@@ -56,8 +58,10 @@ def parse(body: bytes, idempotency_key: str | None) -> Batch:
     if idempotency_key is None or idempotency_key.lower() != batch_id:
         raise RequestRefused("E1102", "idempotency key", "请求头 Idempotency-Key 须有，且与请求体中的 batch_id 相同")
     table = document.get("table")
-    if not isinstance(table, str) or table not in TABLES:
-        raise _broken(f"table 须为 {' 或 '.join(TABLES)}")
+    if not isinstance(table, str):
+        raise _broken("table 须为文本")
+    if table not in tables:
+        raise unknown_table()
     lines = document.get("rows")
     if not isinstance(lines, list) or not lines:
         raise _broken("rows 须为非空的列表")
@@ -65,6 +69,11 @@ def parse(body: bytes, idempotency_key: str | None) -> Batch:
         raise RequestRefused("E1103", "too many rows", f"一批最多 {MAX_ROWS} 行，请分批报送", status=413)
     rows = tuple(_row(line, place) for place, line in enumerate(lines, start=1))
     return Batch(batch_id, table, rows, digest_of(document))
+
+
+def unknown_table() -> RequestRefused:
+    """The refusal of a table that the platform does not have."""
+    return RequestRefused("E1108", "unknown table", "平台没有这张表，请核对表名")
 
 
 def rows_as_json(rows: tuple[Row, ...]) -> str:
@@ -97,12 +106,15 @@ def _row(line: object, place: int) -> Row:
     reason = line.get("reason")
     if not isinstance(reason, str | None):
         raise _broken(f"{where} reason 须为文本或 null")
+    mark = line.get("mark")
+    if not isinstance(mark, str | None) or len(mark or "") > MAX_MARK:
+        raise _broken(f"{where} mark 须为不超过 {MAX_MARK} 字的文本或 null")
     data = line.get("data")
     if op == "end":
-        data = {}
+        data, mark = {}, None
     if not isinstance(data, dict):
         raise _broken(f"{where} data 须为列名到值的 JSON 对象")
-    return Row(op, record_no, revision, reason, data)
+    return Row(op, record_no, revision, reason, data, mark)
 
 
 def _uuid(value: object, what: str) -> str:

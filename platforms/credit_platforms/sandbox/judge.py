@@ -14,11 +14,14 @@ from zoneinfo import ZoneInfo
 
 from credit_platforms.sandbox import codes
 from credit_platforms.sandbox.checks import CITIZEN_CARD, PERSON, Problem, check_row
-from credit_platforms.sandbox.columns import TABLES, Table
+from credit_platforms.sandbox.columns import Table
 from credit_platforms.sandbox.envelope import Row, digest_of
 from credit_platforms.sandbox.identifiers import PLACEHOLDER, citizen_number_18
 from credit_platforms.sandbox.personas import Persona
+from credit_platforms.sandbox.public import check_public, is_about_a_person
 from credit_platforms.sandbox.switches import Switches
+from credit_platforms.sandbox.table_checks import check_form_row
+from credit_platforms.sandbox.tables import Form, Tables
 
 CHINA: Final = ZoneInfo("Asia/Shanghai")
 _BRACKETS: Final = str.maketrans("〔〕【】[]［］（）{}", "()()()()()()")
@@ -37,9 +40,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Desk:
-    """What a judgement depends on beside row and store: who plays, which switches, the time, the key secret."""
+    """What a judgement depends on beside row and store: who plays, its tables, which switches, the time, the secret."""
 
     persona: Persona
+    tables: Tables
     switches: Switches
     now: datetime
     secret: bytes
@@ -60,7 +64,7 @@ def judge(connection: sqlite3.Connection, desk: Desk, client: str, table_id: str
         return _rejected(codes.OTHER_TABLE)
     if row.op == "end":
         return _end(connection, desk, client, table_id, row, held)
-    return _put(connection, desk, client, TABLES[table_id], row, held)
+    return _put(connection, desk, client, desk.tables[table_id], row, held)
 
 
 def natural_key(table: Table, data: Mapping[str, object], secret: bytes) -> str:
@@ -86,23 +90,59 @@ def natural_key(table: Table, data: Mapping[str, object], secret: bytes) -> str:
     return hmac.new(secret, text.encode("utf-8", "surrogatepass"), "sm3").hexdigest()
 
 
-def content_digest(data: Mapping[str, object]) -> str:
-    """Digest of a row as both sides can compute it: canonical JSON of the columns that are not empty."""
-    return digest_of({name: value for name, value in data.items() if value not in (None, "")})
+def form_key(form: Form, data: Mapping[str, object], secret: bytes) -> str | None:
+    """Keyed digest of what makes a row of a data table one record; None when none of it is filled."""
+    parts = []
+    for name in form.duplicate:
+        text = re.sub(r"\s", "", str(data.get(name) or "")).translate(_BRACKETS)
+        kind = form.column(name).kind
+        if kind == "date":
+            text = re.sub(r"\D", "", text)
+        parts.append(citizen_number_18(text) if kind in ("party_id", "party_code_or_id", "id_number") else text)
+    if not any(parts):
+        return None
+    return hmac.new(secret, "\x1f".join((form.id, *parts)).encode("utf-8", "surrogatepass"), "sm3").hexdigest()
+
+
+def content_digest(data: Mapping[str, object], mark: str | None = None) -> str:
+    """Digest of a row as both sides can compute it: canonical JSON of the columns that are not empty.
+
+    A mark stands in it under "#mark", which is no name of a column.
+    """
+    filled = {name: value for name, value in data.items() if value not in (None, "")}
+    return digest_of({**filled, "#mark": mark} if mark else filled)
+
+
+def _problems(desk: Desk, table: Table | Form, data: Mapping[str, object]) -> list[Problem]:
+    today = desk.now.astimezone(CHINA).date()
+    if isinstance(table, Form):
+        found = check_form_row(table, data, desk.persona, today)
+    else:
+        found = check_row(table, data, desk.persona, today)
+    return found + check_public(table, data, today) if desk.persona.public else found
+
+
+def _key(desk: Desk, client: str, table: Table | Form, row: Row) -> str:
+    """What may be live once. Where persons have neither number nor full name, two of them are not told apart."""
+    if desk.persona.public and is_about_a_person(table, row.data):
+        return f"{client}:{row.record_no}"
+    if isinstance(table, Form):
+        return form_key(table, row.data, desk.secret) or f"{client}:{row.record_no}"
+    return natural_key(table, row.data, desk.secret)
 
 
 def _put(
-    connection: sqlite3.Connection, desk: Desk, client: str, table: Table, row: Row, held: sqlite3.Row | None
+    connection: sqlite3.Connection, desk: Desk, client: str, table: Table | Form, row: Row, held: sqlite3.Row | None
 ) -> Verdict:
-    digest = content_digest(row.data)
+    digest = content_digest(row.data, row.mark)
     if held is not None:
         stale = _stale_put(held, row.revision, digest)
         if stale is not None:
             return stale
-    problems = check_row(table, row.data, desk.persona, desk.now.astimezone(CHINA).date())
+    problems = _problems(desk, table, row.data)
     if problems:
         return Verdict("rejected", problems[0].code, "；".join(p.message for p in problems), tuple(problems))
-    key = natural_key(table, row.data, desk.secret)
+    key = _key(desk, client, table, row)
     twin = connection.execute(
         "SELECT 1 FROM record WHERE natural_key = ? AND state = 'live' AND (client, record_no) <> (?, ?)",
         (key, client, row.record_no),
@@ -178,7 +218,7 @@ def _write(
     )
 
 
-def _next_number(connection: sqlite3.Connection, desk: Desk, table: Table) -> str:
+def _next_number(connection: sqlite3.Connection, desk: Desk, table: Table | Form) -> str:
     (number,) = connection.execute(
         """INSERT INTO setting (name, value) VALUES ('last_number', '1')
            ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)

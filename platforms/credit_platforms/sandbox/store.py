@@ -19,6 +19,7 @@ from credit_platforms.sandbox.errors import AuthRefused, ConfigError, NotKnown, 
 from credit_platforms.sandbox.judge import Desk, judge
 from credit_platforms.sandbox.personas import Persona
 from credit_platforms.sandbox.switches import Switches
+from credit_platforms.sandbox.tables import Tables
 
 _BUSY_SECONDS: Final = 10.0
 """A reader of the file (a person with the sqlite3 shell) may hold it that long before a request fails."""
@@ -31,8 +32,9 @@ class Store:
         ConfigError: the file belongs to another persona or is no store.
     """
 
-    def __init__(self, path: Path, persona: Persona) -> None:
+    def __init__(self, path: Path, persona: Persona, tables: Tables) -> None:
         self._persona = persona
+        self.tables = tables
         # Transactions are ours (isolation_level None): nothing begins or commits behind our back.
         self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
@@ -165,6 +167,21 @@ class Store:
             raise NotKnown("E1202", "unknown record", "平台没有这条记录")
         return dict(row)
 
+    def end_by_hand(self, client: str, record_no: str, now: datetime) -> None:
+        """End a copy as the platform's own staff does, whatever the platform lets its senders do.
+
+        Raises:
+            NotKnown: E1202, there is no such copy.
+        """
+        with self._transaction() as connection:
+            ended = connection.execute(
+                """UPDATE record SET state = 'ended', natural_key = NULL, updated_at = ?
+                   WHERE client = ? AND record_no = ?""",
+                (now.isoformat(timespec="milliseconds"), client, record_no),
+            ).rowcount
+        if not ended:
+            raise NotKnown("E1202", "unknown record", "平台没有这条记录")
+
     def live_records(self, client: str, table_id: str, after: str, limit: int) -> list[dict[str, object]]:
         """Up to `limit` live copies with a record number greater than `after`, in its order."""
         rows = self._connection.execute(
@@ -209,7 +226,7 @@ class Store:
             )
 
     def _desk(self, switches: Switches, now: datetime) -> Desk:
-        return Desk(self._persona, switches, now, self._secret)
+        return Desk(self._persona, self.tables, switches, now, self._secret)
 
     def _setting(self, name: str, value: str) -> str:
         """The stored setting, set to `value` first when there is none."""
