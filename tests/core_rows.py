@@ -10,7 +10,7 @@ import itertools
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -32,7 +32,7 @@ from credit_warehouse.keys import CenterKeys, create_keys, load_keys
 from credit_warehouse.migrate import migrate
 from credit_warehouse.roles import SERVICES, create_roles
 from credit_warehouse.settings import Settings
-from credit_warehouse.tables import columns
+from credit_warehouse.tables import GOVERNING, columns
 
 # Roles belong to the whole cluster, so every test module gives them the same passwords.
 PASSWORDS = {service: f"pw-{service}" for service in ("owner", *SERVICES)}
@@ -74,10 +74,11 @@ class Center:
 
     def clear(self) -> None:
         """Forget every record, delivery, receipt and hold."""
+        datasets = ", ".join(f"core.{d.table}" for d in load_catalogue().datasets.values())
         self.all(
             "TRUNCATE exchange.mark, exchange.delivery, exchange.batch, exchange.destination, exchange.receipt,"
-            " quality.work_item, quality.hold, quality.result, quality.run, core.penalty, core.licence, core.person,"
-            " core.subject, core.subject_name, audit.act CASCADE"
+            " quality.work_item, quality.hold, quality.result, quality.run, core.person,"
+            f" core.subject, core.subject_name, audit.act, {datasets} CASCADE"
         )
 
     # -- records ---------------------------------------------------------------------------------------------------
@@ -168,11 +169,14 @@ class Center:
             "revised_at": now,
             "due_on": None,
             "due_provisional": False,
-            "publicity_ends": None,
             "last_ce_id": number,
+            "withdrawn": False,
+            "disputed": False,
+            "published": True,
         }
-        assert governing.keys() <= head.keys()
-        return list({**head, **governing}.values())
+        names = [name for name, _ in GOVERNING]
+        assert governing.keys() <= set(names)
+        return [{**head, **governing}.get(name) for name in names]
 
     def _cell(self, cur: Any, definition: Any, f: Any, values: dict[str, Any]) -> Any:
         value = values.get(f.column)
@@ -201,11 +205,19 @@ class Center:
 
     # -- destinations ----------------------------------------------------------------------------------------------
 
-    def use_county(self, monkeypatch: Any, **changes: dict[str, Any]) -> None:
-        """A fresh county folder with test patience; `province={"lost_after_s": 1}` replaces keys of its file."""
+    def use_county(
+        self, monkeypatch: Any, destinations: Iterable[str] = ("province", "nation"), **changes: dict[str, Any]
+    ) -> None:
+        """A fresh county folder of these destinations, with test patience.
+
+        `province={"lost_after_s": 1}` replaces keys of its file.
+        """
         self.county = self.folder / f"county-{secrets.token_hex(4)}"
         shutil.copytree(SHIPPED / "410421", self.county)
         for path in (self.county / "destinations").glob("*.toml"):
+            if path.stem not in destinations:
+                path.unlink()
+                continue
             for key, value in {**QUICK, **changes.get(path.stem, {})}.items():
                 replace_key(path, key, value)
         self.setenv(monkeypatch, "CREDIT_COUNTY", str(self.county))

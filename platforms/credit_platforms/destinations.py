@@ -15,12 +15,14 @@ from credit_schemas.county_files import Defects, Toml, read_toml
 from credit_schemas.dataset import DATASETS, Dataset, current_datasets, load_schemas
 
 from .errors import UnknownDestination
+from .routes import Route, read_routes
 
 FOLDER = "destinations"
 # The id becomes a DAG id, a pool, an environment variable and a value in tables.
 ID = re.compile(r"[a-z][a-z0-9_]{0,31}")
-STATES = ("active", "disputed", "ended", "withdrawn")
 PERSONAL = ("clear", "omit")
+PERSON_NAMES = ("clear", "mask")
+SECTIONS = ("destination", "sending", "codes", "takes", "datasets", "columns", "limits")
 MAX_BATCH_ROWS = 500  # docs/sandbox-protocol.md: a batch has 500 rows at most
 
 _HEAD: dict[str, tuple[type, bool]] = {
@@ -32,6 +34,8 @@ _HEAD: dict[str, tuple[type, bool]] = {
     "client": (str, True),
     "date_form": (str, True),
     "personal": (str, True),
+    "person_names": (str, False),
+    "public": (bool, False),
     "can_withdraw": (bool, True),
 }
 _SENDING: dict[str, tuple[type, bool]] = dict.fromkeys(
@@ -48,7 +52,7 @@ _SENDING: dict[str, tuple[type, bool]] = dict.fromkeys(
     ),
     (int, True),
 )
-_CODES: dict[str, tuple[type, bool]] = {"version_conflict": (list, False), "cannot": (list, False)}
+_CODES: dict[str, tuple[type, bool]] = dict.fromkeys(("version_conflict", "cannot", "unknown_table"), (list, False))
 
 
 @dataclass(frozen=True)
@@ -79,33 +83,16 @@ class Sending:
 
 
 @dataclass(frozen=True)
-class Route:
-    """What a destination takes of one dataset.
-
-    Attributes:
-        table: The destination's own name of the dataset.
-        columns: National code to the destination's code, in upload order; never a county extension column.
-        states: Record states that it shows; any other ends the copy.
-        only: Role to accepted values; a row with another value is not for this destination.
-        until_publicity_ends: True when the copy ends with the publicity period.
-    """
-
-    dataset: Dataset
-    table: str
-    columns: Mapping[str, str]
-    states: tuple[str, ...]
-    only: Mapping[str, tuple[str, ...]]
-    until_publicity_ends: bool
-
-
-@dataclass(frozen=True)
 class Destination:
     """One destination, as its file describes it.
 
     Attributes:
         personal: `clear` or `omit`: what happens to the numbers of natural persons.
+        person_names: `clear` or `mask`: what happens to their names.
+        public: Everybody reads it: it gets only what the law lets be published.
         version_conflict: Codes that say "I hold another version", to be settled by looking what it holds.
         cannot: Codes that say "I am not able to", which need a person.
+        unknown_table: Codes that refuse a batch or a list because the table is not known there.
     """
 
     id: str
@@ -116,10 +103,13 @@ class Destination:
     client: str
     date_form: str
     personal: str
+    person_names: str
+    public: bool
     can_withdraw: bool
     sending: Sending
     version_conflict: frozenset[str]
     cannot: frozenset[str]
+    unknown_table: frozenset[str]
     routes: Mapping[str, Route]
 
 
@@ -159,31 +149,23 @@ def find_destination(name: str, county: County | None = None) -> Destination:
 def _read(toml: Toml, stem: str, datasets: Mapping[str, Dataset]) -> Destination | None:
     for key in toml.data:
         # [limits.…] is read by credit_schemas.destination_terms, which quality asks too
-        if key not in ("destination", "sending", "codes", "datasets", "limits"):
-            toml.bad(key, 0, key, "没有这一节；可用的：[destination]、[sending]、[codes]、[datasets.…]、[limits.…]。")
+        if key not in SECTIONS:
+            toml.bad(key, 0, key, f"没有这一节；可用的：{'、'.join(f'[{s}]' for s in SECTIONS)}。")
     head, sending, codes = toml.table("destination"), toml.table("sending"), toml.table("codes")
     sound = toml.typed("destination", 0, head, _HEAD)
     sound &= toml.typed("sending", 0, sending, _SENDING)
     sound &= toml.typed("codes", 0, codes, _CODES)
-    routes = {}
-    for name, raw in toml.table("datasets").items():
-        if name not in datasets:
-            toml.bad(f"datasets.{name}", 0, name, f"没有这个数据集；可用的：{'、'.join(sorted(datasets))}。")
-        elif not isinstance(raw, dict):
-            toml.bad("datasets", 0, name, f"应写成 [datasets.{name}]。")
-        else:
-            route = _route(toml, datasets[name], raw)
-            if route:
-                routes[name] = route
+    routes = read_routes(toml, datasets)
     if not sound:
         return None
     _check_head(toml, head, stem)
     _check_sending(toml, sending)
     return Destination(
-        **{"url": "", **head},
+        **{"url": "", "person_names": PERSON_NAMES[0], "public": False, **head},
         sending=Sending(**sending),
         version_conflict=frozenset(codes.get("version_conflict", ())),
         cannot=frozenset(codes.get("cannot", ())),
+        unknown_table=frozenset(codes.get("unknown_table", ())),
         routes=routes,
     )
 
@@ -199,6 +181,10 @@ def _check_head(toml: Toml, head: dict[str, Any], stem: str) -> None:
         toml.bad("destination", 0, "transport", f"没有这种传输方式；可用的：{'、'.join(sorted(TRANSPORTS))}。")
     if head["personal"] not in PERSONAL:
         toml.bad("destination", 0, "personal", "应为 clear（证件号码明文上报）或 omit（不上报证件号码）。")
+    if head.get("person_names", PERSON_NAMES[0]) not in PERSON_NAMES:
+        toml.bad("destination", 0, "person_names", "应为 clear（自然人姓名照报）或 mask（只报姓，其余为 *）。")
+    if head.get("public") and (head["personal"], head.get("person_names")) != ("omit", "mask"):
+        toml.bad("destination", 0, "public", '向社会公开的去向应写 personal = "omit" 和 person_names = "mask"。')
     if not all(part in head["date_form"] for part in ("%Y", "%m", "%d")):
         toml.bad("destination", 0, "date_form", "应含 %Y、%m 和 %d，例如 %Y-%m-%d。")
 
@@ -211,66 +197,3 @@ def _check_sending(toml: Toml, sending: dict[str, Any]) -> None:
         toml.bad("sending", 0, "batch_rows", f"一批最多 {MAX_BATCH_ROWS} 行。")
     if sending["pause_percent"] >= 100:
         toml.bad("sending", 0, "pause_percent", "应小于 100，否则永远不会暂停。")
-
-
-_ROUTE_KEYS = ("table", "columns", "states", "only", "until_publicity_ends")
-
-
-def _route(toml: Toml, dataset: Dataset, raw: dict[str, Any]) -> Route | None:
-    section = f"datasets.{dataset.id}"
-    before = len(toml.defects.found)
-    for key in raw:
-        if key not in _ROUTE_KEYS:
-            toml.bad(section, 0, key, f"没有这一项；可用的：{'、'.join(_ROUTE_KEYS)}。")
-    plain = {k: v for k, v in raw.items() if k in ("table", "states", "until_publicity_ends")}
-    kinds: dict[str, tuple[type, bool]] = {
-        "table": (str, True),
-        "states": (list, False),  # an empty list takes the whole dataset back from the destination
-        "until_publicity_ends": (bool, True),
-    }
-    toml.typed(section, 0, plain, kinds)
-    if "states" not in raw:
-        toml.bad(section, 0, "states", "缺少这一项。")
-    elif isinstance(raw["states"], list) and any(s not in STATES for s in raw["states"]):
-        toml.bad(section, 0, "states", f"状态只能是：{'、'.join(STATES)}。")
-    columns = _columns(toml, section, dataset, raw.get("columns"))
-    only = _only(toml, section, dataset, raw.get("only", {}))
-    if len(toml.defects.found) > before:
-        return None
-    return Route(dataset, raw["table"], columns, tuple(raw["states"]), only, raw["until_publicity_ends"])
-
-
-def _columns(toml: Toml, section: str, dataset: Dataset, given: object) -> dict[str, str]:
-    national = [f.column for f in dataset.fields if not f.extension]
-    if given == "all":
-        return dict(zip(national, national, strict=True))
-    if isinstance(given, list) and given and all(isinstance(c, str) for c in given):
-        given = dict(zip(given, given, strict=True))
-    if not isinstance(given, dict) or not given or not all(isinstance(c, str) for c in given.values()):
-        toml.bad(section, 0, "columns", '应为 "all"、列名的列表，或国标列名到对方列名的对照表。')
-        return {}
-    for column in given:
-        field = dataset.by_column.get(column)
-        if field is None:
-            toml.bad(section, 0, "columns", f"{dataset.cn}没有列 {column}。")
-        elif field.extension:
-            toml.bad(section, 0, "columns", f"{column} 是县里加的列，不得上报。")
-    if len(set(given.values())) < len(given):
-        toml.bad(section, 0, "columns", "两列对到了对方的同一列。")
-    return {c: given[c] for c in national if c in given}
-
-
-def _only(toml: Toml, section: str, dataset: Dataset, given: object) -> dict[str, tuple[str, ...]]:
-    sound = isinstance(given, dict) and all(
-        isinstance(v, list) and v and all(isinstance(i, str) for i in v) for v in given.values()
-    )
-    if not isinstance(given, dict) or not sound:
-        toml.bad(section, 0, "only", '应写成 { "角色" = ["可报的值", …] }。')
-        return {}
-    for role in given:
-        field = dataset.by_role.get(role)
-        if field is None:
-            toml.bad(section, 0, "only", f"{dataset.cn}没有角色 {role}。")
-        elif field.sealed or field.form in ("date", "amount"):
-            toml.bad(section, 0, "only", f"{role} 不是文字列，不能用来筛选。")
-    return {role: tuple(values) for role, values in given.items()}

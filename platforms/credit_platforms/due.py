@@ -63,11 +63,11 @@ def expand(s: Session) -> int:
 
 def _expand(s: Session, dataset: str, renderer: Renderer, picked: str) -> int:
     parts = {
-        "columns": renderer.columns(s.as_of),
+        "columns": renderer.columns,
         "entry": sql.SQL(ENTRY_COLUMNS),
         "table": renderer.table,
-        "joins": renderer.joins(),
-        "wanted": renderer.wanted(s.as_of),
+        "joins": renderer.joins,
+        "wanted": renderer.wanted,
         "destination": sql.Literal(s.destination.id),
         "dataset": sql.Literal(dataset),
         "chunk": sql.Literal(CHUNK),

@@ -59,6 +59,17 @@ class TransportError(PlatformError):
         super().__init__(f"{destination} 没有给出可用的答复（{reason}）；稍后会再试。")
 
 
+class UnknownTable(PlatformError):
+    """The destination says that it has no such table; nothing else is said of the destination."""
+
+    def __init__(self, destination: str, table: str) -> None:
+        self.destination, self.table = destination, table
+        super().__init__(
+            f"{destination} 没有 {table} 这张表；请与对方约定表名，写进去向文件 [datasets.…] 的 table，"
+            "或以 enabled = false 不报这个数据集。"
+        )
+
+
 class AccessRefused(PlatformError):
     """The destination does not accept our signature, or does not let us do this."""
 

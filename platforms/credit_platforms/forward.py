@@ -14,7 +14,7 @@ from psycopg2 import sql
 from credit_warehouse.settings import Settings
 
 from .due import expand
-from .errors import Interrupted, NothingMoved, TransportError
+from .errors import Interrupted, NothingMoved, TransportError, UnknownTable
 from .gate import HELD, OPEN, UNCHECKED
 from .outbox import Prepared, prepare
 from .pausing import pause_for, paused_why, resume, too_many_rejected
@@ -22,6 +22,7 @@ from .session import Session, open_session
 from .settle import hand_over, open_batches, settle
 from .transports.answers import Op
 from .verdicts import Tally
+from .work_items import open_unknown_table
 
 __all__ = ["collect", "forward", "resume"]
 
@@ -54,7 +55,8 @@ def forward(destination: str, as_of: date | None = None, settings: Settings | No
 
     Returns:
         Counts of rows: `due` at the start (able to leave), `held`, `unchecked`, `sent`, `settled` (needed no sending),
-        `accepted`, `rejected`, `manual`, `renumbered`, `lost`, `batches`, `remaining` (still able to leave),
+        `accepted`, `rejected`, `manual`, `renumbered`, `lost`, `batches`, `unknown_tables` (datasets of which the
+        destination has no table; each has a work item), `remaining` (still able to leave),
         `awaiting` (out, no verdict yet); and `state`: `done`, `paused`, `waiting` (for verdicts: the rest goes in a
         later run) or `disabled`, with `why` in Chinese.
 
@@ -79,7 +81,8 @@ def forward(destination: str, as_of: date | None = None, settings: Settings | No
             raise Interrupted(destination, counts, e.reason) from None
         counts = _counts(s, before, tally, state, why)
         if state == "done" and counts["due"] and tally.sent + tally.settled == 0:
-            raise NothingMoved(destination, counts, "应报的记录在数据仓库中已找不到，请让报送单位重发")
+            lost = "应报的记录在数据仓库中已找不到，请让报送单位重发"
+            raise NothingMoved(destination, counts, "对方没有应报的表，见工单" if tally.unknown_tables else lost)
         return counts
 
 
@@ -117,15 +120,37 @@ def _run(s: Session, due: Due, tally: Tally) -> tuple[str, str]:
     settle(s, tally)
     stop = _stop(s, tally, canaries)
     for dataset in s.renderers:
-        stop = stop or _send(s, dataset, "end", tally)
+        stop = stop or _ends(s, dataset, tally)
     for dataset in s.renderers:
-        if not stop and due.get((dataset, "put"), (0, 0, 0))[0] > s.destination.sending.canary_rows:
-            stop = _canary(s, dataset, tally)
-        stop = stop or _send(s, dataset, "put", tally)
+        stop = stop or _puts(s, dataset, due.get((dataset, "put"), (0, 0, 0))[0], tally)
     for dataset in s.renderers:
         # A put that turned into an end while it was being rendered.
-        stop = stop or _send(s, dataset, "end", tally)
+        stop = stop or _ends(s, dataset, tally)
     return stop or ("done", "")
+
+
+def _ends(s: Session, dataset: str, tally: Tally) -> Stop:
+    try:
+        return _send(s, dataset, "end", tally)
+    except UnknownTable as e:
+        _tell_of_table(s, dataset, e.table, tally)
+        return None
+
+
+def _puts(s: Session, dataset: str, rows: int, tally: Tally) -> Stop:
+    try:
+        stop = _canary(s, dataset, tally) if rows > s.destination.sending.canary_rows else None
+        return stop or _send(s, dataset, "put", tally)
+    except UnknownTable as e:
+        _tell_of_table(s, dataset, e.table, tally)
+        return None
+
+
+def _tell_of_table(s: Session, dataset: str, table: str, tally: Tally) -> None:
+    """One dataset that the destination does not know holds up no other; a person is asked to see to it."""
+    with s.con, s.con.cursor() as cur:
+        open_unknown_table(cur, s.destination, dataset, table)
+    tally.unknown_tables += 1
 
 
 def _canary(s: Session, dataset: str, tally: Tally) -> Stop:

@@ -71,10 +71,10 @@ def prepare(s: Session, dataset: str, op: Op, limit: int, *, canary: bool = Fals
     """
     renderer = s.renderers[dataset]
     query = sql.SQL(PICK).format(
-        columns=renderer.columns(s.as_of),
+        columns=renderer.columns,
         entry=sql.SQL(ENTRY_COLUMNS),
         table=renderer.table,
-        joins=renderer.joins(),
+        joins=renderer.joins,
         destination=sql.Literal(s.destination.id),
         dataset=sql.Literal(dataset),
         op=sql.Literal(op),
@@ -132,10 +132,10 @@ def rebuild(s: Session, batch_id: UUID, dataset: str, body_digest: bytes) -> byt
     """The body of a batch once more; None when a record changed since or may no longer leave."""
     renderer: Renderer = s.renderers[dataset]
     query = sql.SQL(REBUILD).format(
-        columns=renderer.columns(s.as_of),
+        columns=renderer.columns,
         entry=sql.SQL(ENTRY_COLUMNS),
         table=renderer.table,
-        joins=renderer.joins(),
+        joins=renderer.joins,
         batch=sql.Literal(str(batch_id)),
         gate=sql.SQL(OPEN),
     )
@@ -151,4 +151,4 @@ def rebuild(s: Session, batch_id: UUID, dataset: str, body_digest: bytes) -> byt
 
 
 def _row(source: Source, revision: int, want: Want) -> Row:
-    return Row(want.op, source.record_no, revision, want.reason, want.data)
+    return Row(want.op, source.record_no, revision, want.reason, want.data, want.mark)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 
-from credit_schemas.personal import without_numbers
+from credit_schemas.personal import discreet
 from credit_schemas.problems import Problem
 from credit_schemas.uuid7 import uuid7
 
@@ -89,7 +89,7 @@ def write(cur: cursor, destination: Destination, dataset: str, notes: Iterable[N
 
 
 def struck(text: str, personal: Iterable[str]) -> str:
-    """`text` without these values, and without anything else that looks like an ID number."""
+    """`text` without these values, and without anything else that looks like an ID number or hides one."""
     for value in sorted(personal, key=len, reverse=True):
         text = text.replace(value, STRUCK)
-    return without_numbers(text).rstrip("。")
+    return discreet(text).rstrip("。")

@@ -22,6 +22,7 @@ from credit_warehouse.settings import Settings
 
 from . import work_items
 from .books import ENTRY_COLUMNS, ENTRY_WIDTH, IN_FLIGHT, Entry, next_revision, plan, read_entry, write_entries
+from .errors import UnknownTable
 from .gate import UNCHECKED
 from .rendering import Renderer, Source, Want
 from .session import Session, open_session
@@ -65,6 +66,7 @@ class Findings:
         rejected: Differs because the destination sent this very content back; the unit must correct it.
         manual: Must be ended there by hand; a work item is open.
         registered: Copies our books did not know as they are; among the others as well.
+        unknown_tables: Datasets (not records) whose table the destination does not have; work items, not compared.
     """
 
     agree: int = 0
@@ -75,6 +77,7 @@ class Findings:
     rejected: int = 0
     manual: int = 0
     registered: int = 0
+    unknown_tables: int = 0
 
 
 class Line(NamedTuple):
@@ -116,7 +119,14 @@ def full_comparison(s: Session) -> Findings:
     with s.con, s.con.cursor() as cur:
         cur.execute(COPIES)
     for dataset, renderer in s.renderers.items():
-        _fetch_copies(s, renderer.route.table)
+        try:
+            _fetch_copies(s, renderer.route.table)
+        except UnknownTable:
+            # One table that it lacks is no reason to compare none.
+            with s.con, s.con.cursor() as cur:
+                work_items.open_unknown_table(cur, s.destination, dataset, renderer.route.table)
+            found.unknown_tables += 1
+            continue
         for lines in _lines(s, dataset, renderer):
             with s.con, s.con.cursor() as cur:
                 _compare(cur, s, dataset, lines, found)
@@ -124,6 +134,7 @@ def full_comparison(s: Session) -> Findings:
             cur.execute(sql.SQL(EXTRA).format(table=renderer.table))
             extra = [row[0] for row in cur.fetchall()]
             work_items.list_extra(cur, s.destination, dataset, extra)
+            work_items.close_unknown_table(cur, s.destination, dataset)
             found.extra += len(extra)
     with s.con, s.con.cursor() as cur:
         cur.execute(DONE, [s.destination.id])
@@ -151,14 +162,14 @@ def _lines(s: Session, dataset: str, renderer: Renderer) -> Iterator[list[Line]]
     after = NIL
     while True:
         query = sql.SQL(COMPARE).format(
-            columns=renderer.columns(s.as_of),
+            columns=renderer.columns,
             entry=sql.SQL(ENTRY_COLUMNS),
             unchecked=sql.SQL(UNCHECKED.replace("d.record_no", "c.record_no")),
             table=renderer.table,
             destination=sql.Literal(s.destination.id),
-            joins=renderer.joins(),
+            joins=renderer.joins,
             after=sql.SQL("{}::uuid").format(sql.Literal(after)),
-            wanted=renderer.wanted(s.as_of),
+            wanted=renderer.wanted,
             chunk=sql.Literal(CHUNK),
         )
         with s.con, s.con.cursor() as cur:
@@ -180,7 +191,7 @@ def _line(renderer: Renderer, row: tuple[Any, ...]) -> Line:
 
 def _compare(cur: cursor, s: Session, dataset: str, lines: list[Line], found: Findings) -> None:
     renderer = s.renderers[dataset]
-    written, ended = [], []
+    written, ended, by_hand = [], [], []
     for line in lines:
         want = renderer.want(line.source)
         if line.entry and line.entry.state in IN_FLIGHT:
@@ -201,6 +212,10 @@ def _compare(cur: cursor, s: Session, dataset: str, lines: list[Line], found: Fi
             written.append((line.source, _complete(final, want, line.source)))
         if line.entry and line.entry.state == "manual" and line.copy is None:
             ended.append(line.source.record_no)
+        if final is not None and final.state == "manual" and line.copy is not None:
+            by_hand.append(line.source)
+    # Whoever closed the work item: as long as the copy is there, somebody has to ask for its end.
+    work_items.open_cannot_end(cur, s.destination, dataset, by_hand)
     write_entries(cur, s.destination.id, dataset, written)
     if ended:
         work_items.close(cur, work_items.cannot_end_rule(s.destination.id), ended)

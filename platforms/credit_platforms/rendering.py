@@ -16,16 +16,25 @@ from typing import Any, NamedTuple
 
 from psycopg2 import sql
 
+from credit_schemas.dataset import Field
 from credit_schemas.forms import wan
 from credit_schemas.keys import PERSON
+from credit_schemas.masking import mask_name
 from credit_warehouse.at_rest import AtRest
 from credit_warehouse.keys import CenterKeys
 from credit_warehouse.tables import column_name
 
-from .destinations import Destination, Route
+from .destinations import Destination
+from .routes import Route
 from .transports.answers import Op, Transport
 
 DIGEST_USE = b"credit delivery 1"
+# Whoever reads a copy whose record is under objection is told so.
+DISPUTED = "异议处理中"
+# What the destination is told of the end of a copy, by what ended the record.
+ENDED = {"revoked": "决定被撤销", "repaired": "信用修复", "upheld": "异议成立"}
+# Names of bodies, where a person's name may stand by chance: nothing is replaced in them.
+BODIES = ("subject.name", "authority.name", "source.name")
 
 
 class Source(NamedTuple):
@@ -38,6 +47,8 @@ class Source(NamedTuple):
     ce_id: str
     wanted: bool
     expired: bool
+    natural: bool = False
+    ended_why: str | None = None
     cells: tuple[Any, ...] = ()
 
 
@@ -46,12 +57,13 @@ HEAD_WIDTH = len(Source._fields) - 1
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What the destination should hold of a record: this content (`put`) or nothing (`end`)."""
+    """What the destination should hold of a record: this content (`put`) under this mark, or nothing (`end`)."""
 
     op: Op
     digest: bytes
     reason: str | None = None
     data: Mapping[str, str] | None = field(default=None, repr=False)
+    mark: str | None = None
 
 
 class Digests:
@@ -71,25 +83,34 @@ class Digests:
 
 
 class Renderer:
-    """Reads and renders the records of one dataset for one destination."""
+    """Reads and renders the records of one dataset for one destination, as on one day."""
 
-    def __init__(self, destination: Destination, route: Route, keys: CenterKeys, transport: Transport) -> None:
+    def __init__(
+        self, destination: Destination, route: Route, keys: CenterKeys, transport: Transport, as_of: date
+    ) -> None:
         self.route = route
+        self._as_of = as_of
         self._date_form = destination.date_form
+        self._mask = destination.person_names == "mask"
+        self._public = destination.public
         self._at_rest: AtRest = keys.at_rest
         self._digests = Digests(keys.lookup_secret)
         self._transport = transport
-        by_column = route.dataset.by_column
-        taken = [by_column[c] for c in route.columns]
+        # A moved cell travels under the name of the column a person wrote it in.
+        moved = route.dataset.moved_from
+        self._fields: list[tuple[Field, str]] = [
+            (route.dataset.by_column[c], name)
+            for column, name in route.names(as_of).items()
+            for c in (column, *(target for target, source in moved.items() if source == column))
+        ]
         if destination.personal == "omit":
-            taken = [f for f in taken if not f.sealed]
-        self._fields = taken
-        self._targets = [route.columns[f.column] for f in taken]
+            self._fields = [(f, name) for f, name in self._fields if f.personal in (None, "name")]
 
-    def columns(self, as_of: date) -> sql.Composed:
+    @property
+    def columns(self) -> sql.Composed:
         """The SELECT list that `source` reads, over `core.<dataset> AS c` and `joins`."""
         cells: list[sql.Composable] = []
-        for i, f in enumerate(self._fields):
+        for i, (f, _) in enumerate(self._fields):
             if f.sealed:
                 person = sql.Identifier(f"p{i}")
                 cells.append(
@@ -99,18 +120,19 @@ class Renderer:
                 )
             else:
                 cells.append(sql.SQL("c.{}").format(sql.Identifier(column_name(f))))
-        head = sql.SQL("c.record_no::text, c.revision, c.state, c.unit, c.last_ce_id::text, {}, {}").format(
-            self.wanted(as_of), self._expired(as_of)
-        )
+        head = sql.SQL(
+            "c.record_no::text, c.revision, c.state, c.unit, c.last_ce_id::text, {}, {}, {}, c.ended_why"
+        ).format(self.wanted, self._expired(), self._natural())
         return sql.SQL(", ").join([head, *cells])
 
+    @property
     def joins(self) -> sql.Composed:
         """The joins to `core.person`, one per sealed column."""
         return sql.SQL(" ").join(
             sql.SQL("LEFT JOIN core.person {p} ON {p}.person_id = c.{c}").format(
                 p=sql.Identifier(f"p{i}"), c=sql.Identifier(column_name(f))
             )
-            for i, f in enumerate(self._fields)
+            for i, (f, _) in enumerate(self._fields)
             if f.sealed
         )
 
@@ -124,20 +146,34 @@ class Renderer:
         """How many columns `columns` gives."""
         return HEAD_WIDTH + len(self._fields)
 
-    def wanted(self, as_of: date) -> sql.Composed:
-        """The destination's filter as a condition on `c`, on that day."""
+    @property
+    def wanted(self) -> sql.Composed:
+        """The destination's filter as a condition on `c`."""
         conditions: list[sql.Composable] = [sql.SQL("c.state = ANY({})").format(_texts(self.route.states))]
         for role, values in self.route.only.items():
             column = column_name(self.route.dataset.by_role[role])
             conditions.append(sql.SQL("coalesce(c.{}, '') = ANY({})").format(sql.Identifier(column), _texts(values)))
-        conditions.append(sql.SQL("NOT ({})").format(self._expired(as_of)))
+        conditions.append(sql.SQL("NOT ({})").format(self._expired()))
+        if self._public:
+            conditions.append(sql.SQL("c.published"))
         return sql.SQL("({})").format(sql.SQL(" AND ").join(conditions))
 
-    def _expired(self, as_of: date) -> sql.Composable:
+    def _expired(self) -> sql.Composable:
         if not self.route.until_publicity_ends:
             return sql.SQL("false")
         # The last day of publicity is still public.
-        return sql.SQL("coalesce(c.publicity_ends < {}, false)").format(sql.Literal(as_of))
+        return sql.SQL("coalesce(c.publicity_ends < {}, false)").format(sql.Literal(self._as_of))
+
+    def _natural(self) -> sql.Composable:
+        """Whether the record is about a natural person: it says so, or has the number of one."""
+        dataset = self.route.dataset
+        signs: list[sql.Composable] = []
+        if category := dataset.by_role.get("subject.category"):
+            column = sql.Identifier(column_name(category))
+            signs.append(sql.SQL("coalesce(c.{} = {}, false)").format(column, sql.Literal(PERSON)))
+        if number := dataset.by_role.get("subject.id_no"):
+            signs.append(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column_name(number))))
+        return sql.SQL("({})").format(sql.SQL(" OR ").join(signs)) if signs else sql.SQL("false")
 
     def source(self, row: Sequence[Any]) -> Source:
         """The first `width` columns of a row read with `columns`."""
@@ -147,38 +183,55 @@ class Renderer:
         """What the destination should hold of this record."""
         if not source.wanted:
             return Want("end", self._digests.end, reason=self._reason(source))
-        data = self._render(source.cells)
-        return Want("put", self._digests.of_copy(self._transport.digest(data)), data=data)
+        data = self._render(source)
+        mark = DISPUTED if source.state == "disputed" else None
+        return Want("put", self._digests.of_copy(self._transport.digest(data, mark)), data=data, mark=mark)
 
     def personal(self, source: Source) -> list[str]:
         """The personal values of a row, to strike them out of what a destination says about it."""
-        data = self._render(source.cells)
-        category = self.route.dataset.by_role.get("subject.category")
-        natural = category is not None and data.get(self.route.columns.get(category.column, "")) == PERSON
-        secret = (f for f in self._fields if f.personal or (natural and f.role == "subject.name"))
-        return [data[c] for c in (self.route.columns[f.column] for f in secret) if c in data]
+        return [text for f, _, text in self._texts(source) if f.sealed or self._names(f, source)]
 
-    def _render(self, cells: Sequence[Any]) -> dict[str, str]:
+    def _names(self, f: Field, source: Source) -> bool:
+        """Whether a column holds the name of a natural person."""
+        return f.personal == "name" or (source.natural and f.role == "subject.name")
+
+    def _render(self, source: Source) -> dict[str, str]:
+        cells = self._texts(source)
+        if not self._mask:
+            return {name: text for _, name, text in cells}
+        names = [text for f, _, text in cells if self._names(f, source)]
         data = {}
-        for f, target, cell in zip(self._fields, self._targets, cells, strict=True):
+        for f, name, text in cells:
+            if self._names(f, source):
+                text = mask_name(text)
+            elif f.form == "text" and f.role not in BODIES:
+                # A decision's text tells of its party by name.
+                for person in names:
+                    text = text.replace(person, mask_name(person)) if len(person) > 1 else text
+            data[name] = text
+        return data
+
+    def _texts(self, source: Source) -> list[tuple[Field, str, str]]:
+        """The filled cells as text, each with its field and the destination's name of the column."""
+        texts = []
+        for (f, name), cell in zip(self._fields, source.cells, strict=True):
             if cell is None:
                 continue
             if f.sealed:
                 lookup, sealed = cell
-                data[target] = self._at_rest.open(sealed, bytes(lookup).hex())
+                text = self._at_rest.open(sealed, bytes(lookup).hex())
             elif f.form == "amount":
-                data[target] = wan(cell)
-            elif isinstance(cell, date):
-                data[target] = cell.strftime(self._date_form)
+                text = wan(cell)
             else:
-                data[target] = str(cell)
-        return data
+                text = cell.strftime(self._date_form) if isinstance(cell, date) else str(cell)
+            texts.append((f, name, text))
+        return texts
 
     def _reason(self, source: Source) -> str:
         if source.state == "withdrawn":
             return "误报撤回"
         if source.state == "ended":
-            return "终止公示和共享"
+            return ENDED.get(source.ended_why or "", "终止公示和共享")
         return "公示期满" if source.expired else "不再属于报送范围"
 
 

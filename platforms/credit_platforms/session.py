@@ -60,6 +60,7 @@ def open_session(name: str, as_of: date | None, settings: Settings | None) -> It
     if settings.keys is None:
         raise SettingMissing("credit_keys")
     keys = load_keys(settings.keys)
+    today = as_of or datetime.now(county.zone).date()
     with (
         closing(connect(settings, "forward")) as con,
         closing(TRANSPORTS[destination.transport](destination, access)) as transport,
@@ -72,8 +73,8 @@ def open_session(name: str, as_of: date | None, settings: Settings | None) -> It
             con=con,
             transport=transport,
             digests=Digests(keys.lookup_secret),
-            renderers={d: Renderer(destination, r, keys, transport) for d, r in destination.routes.items()},
-            as_of=as_of or datetime.now(county.zone).date(),
+            renderers={d: Renderer(destination, r, keys, transport, today) for d, r in destination.routes.items()},
+            as_of=today,
         )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from . import outbox, pausing, receipts
-from .errors import TransportError
+from .errors import TransportError, UnknownTable
 from .session import Session
 from .verdicts import Tally, apply_verdicts, awaited_rows, close_batch
 
@@ -60,17 +60,21 @@ def hand_over(s: Session, batch_id: UUID, dataset: str, body: bytes) -> bool:
     Raises:
         TransportError: Nothing left, or the outcome is unknown and cannot be asked about now. The batch stays open.
         AccessRefused: The destination does not accept who we are. The batch stays open.
+        UnknownTable: It has no such table. The rows are due again.
     """
     for _ in range(RESENDS):
         answer = s.transport.send(batch_id, body)
         if answer.outcome == "refused":
             reason = receipts.struck(f"{answer.code} {answer.message}".strip(), ())
             _give_up(s, batch_id, f"整批被拒：{reason}")
+            if answer.code in s.destination.unknown_table:
+                raise UnknownTable(s.destination.id, s.renderers[dataset].route.table)
             pausing.pause(s, f"整批被拒收（{reason}）；这通常是程序或配置与对方接口不符，请核对后恢复。")
             return False
         if answer.outcome == "unknown":
             with s.con, s.con.cursor() as cur:
-                cur.execute(UNKNOWN, [f"结果不明：{answer.code} {answer.message}".strip(), str(batch_id)])
+                words = receipts.struck(f"{answer.code} {answer.message}".strip(), ())
+                cur.execute(UNKNOWN, [f"结果不明：{words}", str(batch_id)])
                 cur.execute(ROWS, ["unknown", str(batch_id)])
             if s.transport.batch(batch_id) is None:
                 continue
@@ -115,7 +119,10 @@ def _again(s: Session, batch: Batch) -> bool:
     if body is None:
         _give_up(s, batch.batch_id, "对方没有收到；记录已有变化或暂不能上报，改由新的批次发送")
         return False
-    return hand_over(s, batch.batch_id, batch.dataset, body)
+    try:
+        return hand_over(s, batch.batch_id, batch.dataset, body)
+    except UnknownTable:
+        return False  # given up; the next run that sends of this dataset tells a person
 
 
 def _received(s: Session, batch_id: UUID, dataset: str) -> None:

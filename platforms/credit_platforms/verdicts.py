@@ -63,6 +63,8 @@ class Tally:
     renumbered: int = 0
     lost: int = 0
     batches: int = 0
+    unknown_tables: int = 0
+    """Datasets, not rows: the destination does not have their tables."""
 
 
 class Awaited(NamedTuple):
@@ -127,9 +129,9 @@ def apply_verdicts(s: Session, batch_id: UUID, dataset: str, verdicts: Sequence[
     settled, notes, manual = [], [], []
     accepted = rejected = 0
     for row, v in new:
-        message = receipts.struck(v.message, personal.get(row.record_no, ()))
+        message, code = (receipts.struck(text, personal.get(row.record_no, ())) for text in (v.message, v.code))
         if v.accepted:
-            settled.append(_accepted(row, v))
+            settled.append(_accepted(row, v._replace(code=code)))
             notes.append(receipts.accepted(s.destination, row.about, v.external_no))
             accepted += 1
         elif v.code in codes and _agrees(s, row, copies[row.record_no]):
@@ -141,12 +143,12 @@ def apply_verdicts(s: Session, batch_id: UUID, dataset: str, verdicts: Sequence[
             settled.append(_as_held(s, row, copies[row.record_no], "due"))
             tally.renumbered += 1
         elif v.code in s.destination.cannot:
-            settled.append(Settled(row, row.unless_moved_on("manual"), code=v.code, message=message))
+            settled.append(Settled(row, row.unless_moved_on("manual"), code=code, message=message))
             manual.append(row)
         else:
             faults = [f._replace(message=receipts.struck(f.message, personal.get(row.record_no, ()))) for f in v.faults]
-            settled.append(Settled(row, row.unless_moved_on("rejected"), code=v.code, message=message))
-            notes.append(receipts.returned(s.destination, row.about, v.code, message, faults))
+            settled.append(Settled(row, row.unless_moved_on("rejected"), code=code, message=message))
+            notes.append(receipts.returned(s.destination, row.about, code, message, faults))
             rejected += 1
     with s.con, s.con.cursor() as cur:
         _write(cur, s, dataset, settled, notes)
@@ -235,9 +237,9 @@ def _personal(s: Session, dataset: str, record_nos: Sequence[str]) -> Mapping[st
     if not record_nos or renderer is None:
         return {}
     query = sql.SQL(SOURCES).format(
-        columns=renderer.columns(s.as_of),
+        columns=renderer.columns,
         table=renderer.table,
-        joins=renderer.joins(),
+        joins=renderer.joins,
         numbers=sql.Literal(list(record_nos)),
     )
     with s.con, s.con.cursor() as cur:

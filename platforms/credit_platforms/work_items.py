@@ -1,4 +1,4 @@
-"""What only a person can do: copies that a destination cannot end, and copies of records we do not know."""
+"""What only a person can do: copies that a destination cannot end, copies of records we do not know, unknown tables."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ CLOSE = (
 CLOSE_OTHERS = (
     "UPDATE quality.work_item SET closed_at = now(), closed_by = %s"
     " WHERE closed_at IS NULL AND rule_id = %s AND dataset = %s AND record_no <> ALL(%s::uuid[])"
+)
+CLOSE_DATASET = (
+    "UPDATE quality.work_item SET closed_at = now(), closed_by = %s"
+    " WHERE closed_at IS NULL AND rule_id = %s AND dataset = %s"
 )
 PROGRAM = "credit reconcile"
 
@@ -55,11 +59,31 @@ def list_extra(cur: cursor, destination: Destination, dataset: str, record_nos: 
     cur.execute(CLOSE_OTHERS, [PROGRAM, rule, dataset, list(record_nos)])
 
 
+def unknown_table_rule(destination: str) -> str:
+    """The rule id of work items about datasets whose table a destination does not have."""
+    return f"delivery.{destination}.unknown_table"
+
+
+def open_unknown_table(cur: cursor, destination: Destination, dataset: str, table: str) -> None:
+    """Ask a person to agree with the destination on a table; once per dataset."""
+    what = f"{destination.name}没有 {table} 这张表，这个数据集的记录都没有报送。"
+    mend = (
+        "请与对方约定表名，写进去向文件 [datasets.…] 的 table；不向它报这个数据集的，写 enabled = false。"
+        "对方有了这张表以后，下一次对账时本事项自动关闭。"
+    )
+    _open(cur, [(KIND, "", dataset, destination.id, unknown_table_rule(destination.id), None, what, mend)])
+
+
+def close_unknown_table(cur: cursor, destination: Destination, dataset: str) -> None:
+    """The destination has the table: close the work item, where there is one."""
+    cur.execute(CLOSE_DATASET, [PROGRAM, unknown_table_rule(destination.id), dataset])
+
+
 def close(cur: cursor, rule: str, record_nos: Iterable[str]) -> None:
     """Close the work items of a rule on these records, where there are any."""
     cur.execute(CLOSE, [PROGRAM, rule, list(record_nos)])
 
 
-def _open(cur: cursor, rows: Sequence[tuple[str, ...]]) -> None:
+def _open(cur: cursor, rows: Sequence[tuple[str | None, ...]]) -> None:
     if rows:
         execute_values(cur, OPEN, rows, template=OPEN_TYPES, page_size=len(rows))

@@ -16,6 +16,8 @@ from .dataset import Dataset
 
 FOLDER = "destinations"
 _KEYS = ("max_length", "values")
+# What `[takes]` may say for all datasets.
+_DEFAULTS = ("states", "until_publicity_ends")
 
 
 @dataclass(frozen=True)
@@ -70,26 +72,47 @@ def load_terms(county: County, datasets: Mapping[str, Dataset]) -> dict[str, Ter
     for path in sorted((county.folder / FOLDER).glob("*.toml")):
         toml = read_toml(path, defects, may_miss=False)
         head = toml.table("destination")
-        routes = {k: v for k, v in toml.table("datasets").items() if k in datasets and isinstance(v, dict)}
         limits = _limits(toml, datasets)
         if head.get("enabled", True):
             found[path.stem] = Terms(
                 path.stem,
                 str(head.get("name", path.stem)),
-                {name: _terms(raw, limits.get(name, {})) for name, raw in routes.items()},
+                {name: _terms(raw, limits.get(name, {})) for name, raw in taken(toml, datasets).items()},
             )
     defects.stop()
     return found
 
 
+def taken(toml: Toml, datasets: Mapping[str, Dataset]) -> dict[str, dict[str, Any]]:
+    """What a destination file says of each dataset that goes there, defaults filled in.
+
+    `[takes]` takes whole scopes and kinds, and datasets by name; a section `[datasets.<id>]` adds one or overrides
+    the defaults, and `enabled = false` in it leaves one out.
+    """
+    takes, sections = toml.table("takes"), toml.table("datasets")
+    scopes, kinds, named = (_list(takes.get(key)) for key in ("scopes", "kinds", "datasets"))
+    defaults = {key: takes[key] for key in _DEFAULTS if key in takes}
+    found = {}
+    for name, dataset in datasets.items():
+        own = sections.get(name, {})
+        wanted = name in sections or name in named or (dataset.scope in scopes and dataset.kind in kinds)
+        if wanted and isinstance(own, dict) and own.get("enabled", True):
+            found[name] = {"table": dataset.national_table or name, "columns": "all", **defaults, **own}
+    return found
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _terms(raw: Mapping[str, Any], limits: Mapping[str, Limit]) -> DatasetTerms:
     columns = raw.get("columns", "all")
-    taken = limits if columns == "all" else {c: limit for c, limit in limits.items() if c in columns}
+    sent = limits if columns == "all" else {c: limit for c, limit in limits.items() if c in columns}
     return DatasetTerms(
-        states=tuple(raw.get("states", ())),
+        states=tuple(_list(raw.get("states"))),
         until_publicity_ends=bool(raw.get("until_publicity_ends")),
         only={role: tuple(values) for role, values in raw.get("only", {}).items()},
-        limits=taken,
+        limits=sent,
     )
 
 

@@ -34,6 +34,12 @@ PENALTY = load_catalogue().datasets["penalty"]
 WITHOUT_UNTIL = [f.column for f in PENALTY.fields if not f.extension and f.role != "publicity.until"]
 
 
+def add_section(road, text):
+    """More of the destination's file."""
+    path = road.center.county / "destinations" / f"{road.destination}.toml"
+    path.write_text(f"{path.read_text('utf-8')}\n{text}\n", "utf-8")
+
+
 # -- what goes out ---------------------------------------------------------------------------------------------
 
 
@@ -266,10 +272,8 @@ def test_a_late_arrival_of_a_batch_that_was_given_up_cannot_undo_the_newer_one(r
         road.forward()
     road.ops.switch(unavailable=False)
     late = road.line.posts()[0]
-    # Same revision of the record, other content: the destination's columns changed meanwhile (penalty comes last).
-    path = road.center.county / "destinations" / "province.toml"
-    before, _, after = path.read_text("utf-8").rpartition('columns = "all"')
-    path.write_text(f"{before}columns = {WITHOUT_UNTIL}{after}", "utf-8")
+    # Same revision of the record, other content: the destination's columns changed meanwhile.
+    add_section(road, f"[datasets.penalty]\ncolumns = {WITHOUT_UNTIL}")
     road.deliver()
     digest = road.copy(number)["digest"]
     assert road.client.post_batch("xzcf", late["rows"], late["batch_id"]).status_code == 202
@@ -457,11 +461,12 @@ def test_too_many_rejections_of_a_run_without_canary_pause_too(road):
 
 
 def test_a_batch_refused_whole_pauses_with_the_reason_and_its_rows_stay_due(road):
-    replace_key(road.center.county / "destinations" / "province.toml", "table", "no_such_table")
+    replace_key(road.center.county / "destinations" / "province.toml", "unknown_table", [])
+    add_section(road, '[datasets.penalty]\ntable = "no_such_table"')
     road.center.records(new_penalties(2))
     counts = road.forward()
     assert counts["state"] == "paused"
-    assert "整批被拒收（E1101" in counts["why"]
+    assert "整批被拒收（E1108" in counts["why"]
     assert road.states() == {"due": 2}
     assert road.center.one("SELECT count(*) FROM exchange.receipt") == 0
 

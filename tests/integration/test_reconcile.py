@@ -70,7 +70,7 @@ def test_a_filter_that_changes_and_changes_back_ends_the_copy_and_revives_it(roa
     path = road.center.county / "destinations" / "province.toml"
     text = path.read_text("utf-8")
     only = 'only = { "subject.category" = ["自然人"] }'
-    path.write_text(text.replace("[datasets.penalty]", f"[datasets.penalty]\n{only}"), "utf-8")
+    path.write_text(f"{text}\n[datasets.penalty]\n{only}\n", "utf-8")
     assert found(road.reconcile(), differ=1)
     road.deliver()
     assert road.live() == set()

@@ -116,7 +116,7 @@ def test_the_province_takes_a_shorter_text_than_the_nation():
 def test_a_disabled_destination_has_no_terms(county):
     path = county / "destinations" / "province.toml"
     path.write_text(path.read_text("utf-8").replace("enabled = true", "enabled = false"), "utf-8")
-    assert set(terms(county)) == {"nation"}
+    assert set(terms(county)) == {"nation", "site", "xinyidai"}
 
 
 def test_accepted_values_become_expectations_also_of_several_choices(county):

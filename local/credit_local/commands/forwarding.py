@@ -37,6 +37,7 @@ COUNTS = {
     "extra": "对方多出",
     "open": "办理中",
     "registered": "补登记",
+    "unknown_tables": "对方没有的表",
 }
 
 

@@ -16,17 +16,21 @@ Op = Literal["put", "end"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row on its way out. `data` may hold personal numbers in clear: it never shows itself."""
+    """One row on its way out. `data` may hold personal numbers in clear: it never shows itself.
+
+    `mark` is what readers of the copy are to be told beside it, such as 异议处理中.
+    """
 
     op: Op
     record_no: str
     revision: int
     reason: str | None
     data: Mapping[str, str] | None = field(repr=False)
+    mark: str | None = None
 
 
 class Receipt(NamedTuple):
-    """The answer to a batch: received (verdicts follow), refused (nothing was taken) or unknown."""
+    """The answer to a batch: received (verdicts follow), refused (nothing was taken) or unknown (ask)."""
 
     outcome: Literal["received", "refused", "unknown"]
     code: str
@@ -87,10 +91,10 @@ class Transport(Protocol):
         """The copy of a record, ended ones too; None when there never was one."""
 
     def copies(self, table: str) -> Iterator[Copy]:
-        """All live copies of a table."""
+        """All live copies of a table. Raises UnknownTable when the destination says that it has no such table."""
 
-    def digest(self, data: Mapping[str, str]) -> str:
-        """The digest by which the destination names this content."""
+    def digest(self, data: Mapping[str, str], mark: str | None = None) -> str:
+        """The digest by which the destination names this content with this mark."""
 
     def close(self) -> None:
         """Let go of connections."""

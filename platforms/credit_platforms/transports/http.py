@@ -21,7 +21,9 @@ from uuid import UUID, uuid4
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from ..errors import AccessRefused, TransportError
+from credit_schemas.personal import discreet
+
+from ..errors import AccessRefused, TransportError, UnknownTable
 from .answers import BatchAnswer, Copy, Fault, Receipt, Row, Verdict
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from ..destinations import Destination
 
 PAGE = 1000  # the protocol's largest page
+# What is kept of an error answer: whatever stands before the platform may answer with a page.
+LONGEST_CODE, LONGEST_WORDS = 40, 500
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 8.0
 # Raised before a byte of the request has left; only these make a POST safe to repeat.
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -65,6 +69,7 @@ class HttpTransport:
         """The JSON body of a batch."""
         listed = [
             {"op": r.op, "record_no": r.record_no, "revision": r.revision, "reason": r.reason, "data": r.data}
+            | ({"mark": r.mark} if r.mark else {})
             for r in rows
         ]
         return _json({"batch_id": str(batch_id), "table": table, "rows": listed})
@@ -113,7 +118,7 @@ class HttpTransport:
         """GET the live copies of a table, page by page."""
         after = ""
         while True:
-            page = self._get(f"/v1/records?table={quote(table)}&after={quote(after)}&limit={PAGE}", "")
+            page = self._get(f"/v1/records?table={quote(table)}&after={quote(after)}&limit={PAGE}", "", table)
             if page is None:
                 return
             with self._understood():
@@ -122,10 +127,10 @@ class HttpTransport:
             if not after:
                 return
 
-    def digest(self, data: Mapping[str, str]) -> str:
-        """SHA-256 of the canonical JSON of the filled columns."""
+    def digest(self, data: Mapping[str, str], mark: str | None = None) -> str:
+        """SHA-256 of the canonical JSON of the filled columns, and of the mark under "#mark"."""
         filled = {k: v for k, v in data.items() if v}
-        return hashlib.sha256(_json(filled)).hexdigest()
+        return hashlib.sha256(_json({**filled, "#mark": mark} if mark else filled)).hexdigest()
 
     def close(self) -> None:
         """Close the connections."""
@@ -139,8 +144,8 @@ class HttpTransport:
         except (KeyError, TypeError, ValueError, AttributeError):
             raise TransportError(self._destination.id, "答复的内容不合约定") from None
 
-    def _get(self, target: str, absent: str) -> dict[str, Any] | None:
-        """The JSON answer to a GET; None for the 404 whose code is `absent`."""
+    def _get(self, target: str, absent: str, table: str = "") -> dict[str, Any] | None:
+        """The JSON answer to a GET; None for the 404 whose code is `absent`. Raises UnknownTable for `table`."""
 
         def get() -> httpx.Response:
             try:
@@ -155,6 +160,8 @@ class HttpTransport:
         code, _ = ("", "") if answer.is_success else _refusal(answer)
         if answer.status_code == 404 and code == absent:
             return None
+        if table and code in self._destination.unknown_table:
+            raise UnknownTable(self._destination.id, table)
         try:
             found = answer.json() if answer.is_success else None
         except ValueError:
@@ -217,10 +224,11 @@ def _retry_after(answer: httpx.Response) -> float:
 
 
 def _refusal(answer: httpx.Response) -> tuple[str, str]:
-    """Code and words of an error answer; a proxy's page has neither."""
+    """Code and words of an error answer, as they may be kept and shown; a proxy's page has neither."""
     try:
         found = answer.json()
-        return str(found["code"]), str(found.get("message") or found.get("error") or "")
+        code, message = str(found["code"]), str(found.get("message") or found.get("error") or "")
+        return discreet(code)[:LONGEST_CODE], discreet(message)[:LONGEST_WORDS]
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP {answer.status_code}", answer.reason_phrase
 
