@@ -1,7 +1,7 @@
 """The embedded stack: everything a county's exchange needs, on one machine, below one run folder.
 
-Kafka, PostgreSQL, the loader, the receipt relay, two stand-ins for the platforms above, and Airflow. What it writes for
-others: `center.env` (the center's settings) and `units/<unit>.toml` (what each department would be handed).
+Kafka, PostgreSQL, the loader, the receipt relay, a stand-in for each platform we forward to, and Airflow. What it
+writes for others: `center.env` (the center's settings) and `units/<unit>.toml` (what each department would be handed).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date
@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 
 from credit_platforms.destinations import destination_ids
+from credit_platforms.sandbox.personas import PERSONAS
 from credit_schemas import topics as names
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.home import write_private
@@ -43,7 +44,7 @@ DATABASE, AIRFLOW_DATABASE, AIRFLOW_ROLE = "credit", "airflow", "airflow"
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 # Stand-ins answer within two seconds on idle cores.
 SANDBOX_TIMEOUT_S = 60.0
-# The client name the county has at the platforms above, and the one that works their failure switches.
+# The client name the county has at every platform, and the one that works its failure switches.
 COUNTY_CLIENT, SWITCH_CLIENT = "county", "ops"
 
 Say = Callable[[str], None]
@@ -65,7 +66,8 @@ class Stack:
         state = read_state(self._state_file)
         if state is None:
             state = {"trust_producer_time": trust_producer_time, **_new_state()}
-            write_state(self._state_file, state)
+        _add_sandboxes(state)
+        write_state(self._state_file, state)
         self._state: dict[str, Any] = state
         self.trust_producer_time = bool(state["trust_producer_time"])
         self.kafka = KafkaServer(self.home, trust_producer_time=self.trust_producer_time)
@@ -85,7 +87,7 @@ class Stack:
             say("建立主题、账号和权限 …")
             self._provision(catalogue)
             self._write_settings()
-            say("启动入库、回执和上级平台替身 …")
+            say("启动入库、回执和上报去向的平台替身 …")
             self._start_services()
             if airflow:
                 say("等待 Airflow 就绪 …")
@@ -122,10 +124,9 @@ class Stack:
         """Where the stand-in of a platform listens."""
         return f"http://{LOOPBACK}:{self._state['sandbox_ports'][persona]}"
 
-    @property
-    def sandbox_clients(self) -> dict[str, str]:
-        """Client name to key at both stand-ins."""
-        return dict(self._state["sandbox_keys"])
+    def sandbox_clients(self, persona: str) -> dict[str, str]:
+        """Client name to key at the stand-in of a platform: each platform has keys of its own."""
+        return dict(self._state["sandbox_keys"][persona])
 
     def _prepare_database(self, catalogue: Catalogue) -> None:
         prepare_database(self.postgres.superuser_dsn, self._settings(), catalogue, date.today())
@@ -178,7 +179,7 @@ class Stack:
         }
         for persona in self._state["sandbox_ports"]:
             values[f"CREDIT_DESTINATION_{persona.upper()}_URL"] = self.sandbox_url(persona)
-            values[f"CREDIT_DESTINATION_{persona.upper()}_SECRET"] = self.sandbox_clients[COUNTY_CLIENT]
+            values[f"CREDIT_DESTINATION_{persona.upper()}_SECRET"] = self.sandbox_clients(persona)[COUNTY_CLIENT]
         head = "# 大数据中心的设置，由 credit up 生成。含有口令，请勿外传。\n"
         write_private(self.home / ENV_FILE, head + "".join(f"{k}={v}\n" for k, v in values.items()))
 
@@ -186,33 +187,23 @@ class Stack:
         env = {**os.environ, "CREDIT_HOME": str(self.home)}
         for name, argv in (("loader", ["consume"]), ("relay", ["relay"])):
             processes.start(self.home, name, [sys.executable, "-m", "credit_local", *argv], env=env, cwd=self.home)
-        clients = self.home / "sandbox" / "clients.json"
-        write_state(
-            clients,
-            {
-                "clients": [
-                    {"id": client, "key": key, "role": "report" if client == COUNTY_CLIENT else "admin"}
-                    for client, key in self.sandbox_clients.items()
-                ]
-            },
-        )
-        for persona, port in self._state["sandbox_ports"].items():
-            name = f"sandbox-{persona}"
-            process = processes.start(
-                self.home,
-                name,
-                [
-                    sys.executable,
-                    "-m",
-                    "credit_platforms.sandbox",
-                    *("--persona", persona, "--port", str(port)),
-                    *("--store", str(clients.with_name(f"{persona}.sqlite")), "--clients", str(clients)),
-                ],
-                env=env,
-            )
+        started = {persona: self._start_sandbox(persona, env) for persona in self._state["sandbox_ports"]}
+        for persona, process in started.items():
             processes.wait_ready(
                 self.home, process, f"平台替身 {persona}", partial(self._healthy, persona), SANDBOX_TIMEOUT_S
             )
+
+    def _start_sandbox(self, persona: str, env: Mapping[str, str]) -> processes.Process:
+        folder = self.home / "sandbox"
+        roles = {COUNTY_CLIENT: "report", SWITCH_CLIENT: "admin"}
+        clients = [{"id": i, "key": key, "role": roles[i]} for i, key in self.sandbox_clients(persona).items()]
+        write_state(folder / f"{persona}.clients.json", {"clients": clients})
+        argv = [
+            *(sys.executable, "-m", "credit_platforms.sandbox"),
+            *("--persona", persona, "--port", str(self._state["sandbox_ports"][persona])),
+            *("--store", str(folder / f"{persona}.sqlite"), "--clients", str(folder / f"{persona}.clients.json")),
+        ]
+        return processes.start(self.home, f"sandbox-{persona}", argv, env=env)
 
     def _healthy(self, persona: str) -> bool:
         try:
@@ -234,6 +225,14 @@ def _new_state() -> dict[str, Any]:
     return {
         "database_passwords": {service: new_password() for service in ("owner", *SERVICES)},
         "kafka_passwords": {},
-        "sandbox_ports": {persona: free_port() for persona in ("province", "nation")},
-        "sandbox_keys": {client: secrets.token_hex(32) for client in (COUNTY_CLIENT, SWITCH_CLIENT)},
+        "sandbox_ports": {},
+        "sandbox_keys": {},
     }
+
+
+def _add_sandboxes(state: dict[str, Any]) -> None:
+    """Port and keys for the stand-in of every destination that has one; a destination may come later than the stack."""
+    ports, keys = state["sandbox_ports"], state["sandbox_keys"]
+    for persona in sorted(PERSONAS.keys() & destination_ids()):
+        ports.setdefault(persona, free_port())
+        keys.setdefault(persona, {client: secrets.token_hex(32) for client in (COUNTY_CLIENT, SWITCH_CLIENT)})
