@@ -48,6 +48,8 @@ def plain(number: NUMBER) -> str:
 
 def is_missing(cell: Any) -> bool:
     """True for the "not a number" (NaN, NaT) that data frames put where a database has NULL."""
+    if isinstance(cell, Decimal):
+        return cell.is_nan()  # a signalling one cannot even be compared
     return bool(cell != cell)
 
 

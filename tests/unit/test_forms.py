@@ -120,7 +120,7 @@ def test_in_a_mandatory_text_only_blanks_are_empty() -> None:
     assert value(must, " \u200b\u3000") is None
 
 
-@pytest.mark.parametrize("cell", [math.nan, Decimal("NaN"), None])
+@pytest.mark.parametrize("cell", [math.nan, Decimal("NaN"), Decimal("sNaN"), None])
 def test_the_missing_of_a_data_frame_is_an_empty_cell(cell: Any) -> None:
     for f in (TEXT, CODE, DATE, AMOUNT):
         assert read_row((f,), {"COL": cell}) == ({}, {}, [], [])
