@@ -10,6 +10,7 @@ import click
 from credit_schemas.dataset import ContractError
 from credit_schemas.sealing import SealError
 
+from .commands.act import act
 from .commands.check import check
 from .commands.receipts import receipts
 from .commands.resend import resend
@@ -70,7 +71,7 @@ def cli() -> None:
     """
 
 
-for command in (template, check, send, receipts, resend, status):
+for command in (template, check, send, act, receipts, resend, status):
     cli.add_command(command)
 
 

@@ -215,12 +215,20 @@ def test_a_refusal_at_the_door_lands_as_rejected_with_its_problems(world):
     assert (bytes(row["content_digest"]), row["decision_date"]) == (b"d" * 32, date(2026, 5, 6))
 
 
-def test_an_act_that_is_not_carried_out_yet_waits_and_is_not_lost(world):
+def test_an_act_that_carries_a_row_instead_of_its_form_is_refused(world):
     plain = world.event("market", numbered(55))
     act = Event(plain.ce_id, "market", plain.key, plain.value, _envelope(world, plain, "withdraw"))
-    assert world.load(act) == {"waiting": 1}
-    assert world.landed(act)["state"] == "waiting"
+    assert world.load(act) == {"rejected": 1}
+    assert [p["rule"] for p in world.landed(act)["problems"]] == ["event.dataset"]
     assert not world.query("SELECT 1 FROM core.penalty WHERE cf_wsh LIKE '%〕55号'")
+
+
+def test_an_act_before_its_record_is_done_by_the_consumer_when_the_record_comes(world):
+    first = world.event("market", numbered(57))
+    act = world.act("market", "withdraw", AC_JLBH=str(first.ce_id))
+    assert world.load(act) == {"waiting": 1}
+    assert world.load(first) == {"loaded": 2}
+    assert world.one("SELECT state FROM core.penalty WHERE cf_wsh LIKE '%〕57号'")[0] == "withdrawn"
 
 
 def test_a_resent_event_is_told_as_duplicate_with_its_record(world):

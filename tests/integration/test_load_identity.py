@@ -243,15 +243,14 @@ def test_the_same_decision_of_two_units_is_two_records(world, row):
     assert {f["record_no"] for f in found} == {str(one.ce_id), str(two.ce_id)}
 
 
-@pytest.mark.parametrize("state", ["ended", "withdrawn"])
-def test_a_report_never_resurrects_a_closed_record(world, row, state):
+@pytest.mark.parametrize(("act", "state"), [("revoke", "ended"), ("withdraw", "withdrawn")])
+def test_a_report_never_resurrects_a_closed_record(world, row, act, state):
     first = world.event("market", row)
-    world.feed(first)
-    world.query("UPDATE core.penalty SET state = %s WHERE record_no = %s", [state, str(first.ce_id)])
+    world.feed(first, world.act("market", act, AC_JLBH=str(first.ce_id)))
     again, other = world.event("market", row), world.event("market", {**row, "CF_NR": "罚款500元。"})
-    assert world.feed(again, other) == {"rejected": 2}
-    assert rules(world.landed(again)) == ["record.ended"]
-    assert (record(world, row["CF_WSH"])["state"], record(world, row["CF_WSH"])["revision"]) == (state, 1)
+    assert world.feed(again, other) == {"unchanged": 1, "rejected": 1}
+    assert rules(world.landed(other)) == ["record.ended"]
+    assert (record(world, row["CF_WSH"])["state"], record(world, row["CF_WSH"])["revision"]) == (state, 2)
 
 
 def test_a_record_takes_the_source_key_its_department_begins_to_use(world, row):

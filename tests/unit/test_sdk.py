@@ -129,3 +129,52 @@ def test_missing_compiled_checksum_is_told_at_the_start(settings, monkeypatch):
     monkeypatch.setattr(kafka_connection.util, "crc32c_c", None)
     with pytest.raises(SlowChecksum, match="crc32c"):
         CreditProducer("market").open()
+
+
+def act_of(producer, **more):
+    said = {"target": Target(source_key="A-1"), "reason": "当事人填错", "effective": date(2026, 5, 20)} | more
+    return producer.act(said.pop("act", "withdraw"), said.pop("dataset", "penalty"), **said)
+
+
+def test_an_act_leaves_as_one_common_form_naming_dataset_and_act_in_its_headers(producer, settings):
+    answer = act_of(producer)
+    (queued,) = producer.spool.queued(10)
+    assert dict(queued.headers)["ce_type"] == b"credit.penalty.withdraw"
+    value = producer.catalogue.codec.decode(queued.value)
+    assert (value.dataset, value.value["AC_CZ"], value.value["AC_LYZJ"]) == ("record_act", "误报撤回", "A-1")
+    assert answer.ce_id == dict(queued.headers)["ce_id"].decode()
+
+
+@pytest.mark.parametrize("word", ["误报撤回", "撤回", "withdraw"])
+def test_an_act_may_be_called_by_its_word_or_its_id(producer, word):
+    assert act_of(producer, act=word).verdict == "accept"
+    (queued,) = producer.spool.queued(10)
+    assert dict(queued.headers)["ce_type"] == b"credit.penalty.withdraw"
+
+
+def test_a_persons_number_in_the_target_of_an_act_travels_sealed(producer):
+    target = Target(
+        authority_code=PENALTY["CF_CFJGDM"], document_no="示市监处罚〔2026〕8号", decision_date=date(2026, 5, 6),
+        subject_id_type="身份证", subject_id_no=PERSON,
+    )  # fmt: skip
+    answer = act_of(producer, target=target)
+    (queued,) = producer.spool.queued(10)
+    assert PERSON.encode() not in queued.value
+    assert PERSON not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("more", "rule"),
+    [
+        ({"act": "repair"}, "AC_YJ.required"),
+        ({"act": "dispute_close", "basis": "x"}, "AC_JG.required"),
+        ({"act": "delete"}, "AC_CZ.code_set"),
+        ({"reason": " "}, "AC_YY.required"),
+        ({"effective": date(2099, 1, 1)}, "AC_SXRQ.not_after"),
+        ({"reason": f"当事人 {PERSON}"}, "AC_YY.no_personal_number"),
+    ],
+)
+def test_an_act_that_lacks_something_is_told_at_once_and_not_sent(producer, more, rule):
+    answer = act_of(producer, **more)
+    assert (answer.ce_id, [p.rule for p in answer.problems]) == (None, [rule])
+    assert producer.spool.waiting() == 0
