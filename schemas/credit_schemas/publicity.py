@@ -102,7 +102,12 @@ def span_of(dataset: Dataset, values: dict[str, Any]) -> Span | None:
 
 
 def publicity_of(dataset: Dataset, values: dict[str, Any]) -> Publicity:
-    """How long a row is public: till the reported day if the law allows that day, else as long as the law allows."""
+    """How long a row is public: till the reported day if the law allows that day, else as long as the law allows.
+
+    Only what has a column for that day is published for a time; a repair, too, names the degree of what it is about.
+    """
+    if dataset.column("publicity.until") is None:
+        return Publicity(None, published=True)
     told: date | None = dataset.value(values, "publicity.until")
     may = dataset.value(values, "publicity.scope") in _PUBLIC
     span = span_of(dataset, values)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import credit_schemas.publicity as module
 from credit_schemas.check import check_row
-from credit_schemas.dataset import current_datasets, load_schemas, parse_dataset
+from credit_schemas.dataset import Dataset, current_datasets, load_schemas, parse_dataset
 from credit_schemas.forms import read_row
 from credit_schemas.publicity import Publicity, add_months, legal_span, publicity_of, span_of
 from credit_schemas.rules import Context
@@ -187,15 +187,23 @@ def test_a_licence_has_no_end_of_publicity_and_is_public() -> None:
     assert publicity_of(dataset, read_row(dataset.fields, LICENCE).values) == (None, True)
 
 
-def test_a_list_with_degree_and_day_has_a_span_without_any_column_of_penalties() -> None:
-    kept = {"CF_JDRQ", "EXT_SXCD", "CF_XDR_MC"}
+def with_columns(*kept: str) -> Dataset:
     schema = DATASETS["penalty"].schema
     fields = [f | {"rules": []} for f in schema["fields"] if f["name"] in kept]
-    listed = parse_dataset(schema | {"dataset": "a_list", "rules": [], "fields": fields})
+    return parse_dataset(schema | {"dataset": "a_list", "rules": [], "fields": fields})
+
+
+def test_a_list_with_degree_and_day_has_a_span_without_any_column_of_penalties() -> None:
+    listed = with_columns("CF_JDRQ", "EXT_SXCD", "CF_GSJZQ")
     values: dict[str, Any] = {"CF_JDRQ": date(2026, 1, 31), "EXT_SXCD": "严重"}
     assert span_of(listed, values) == (date(2027, 1, 31), date(2029, 1, 31), True, False)
     assert publicity_of(listed, values) == (date(2029, 1, 31), True)
     assert span_of(listed, {"EXT_SXCD": "严重"}) is None
+
+
+def test_what_only_speaks_of_a_degree_is_not_ended_by_it() -> None:
+    values: dict[str, Any] = {"CF_JDRQ": date(2026, 5, 6), "EXT_SXCD": "轻微"}
+    assert publicity_of(with_columns("CF_JDRQ", "EXT_SXCD"), values) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -229,3 +237,11 @@ def test_every_number_of_the_table_says_where_it_is_from_and_no_day_is_left_out(
     assert generations[-1]["to"] is None
     for part in (x for g in generations for x in (g, *g.get("longer", ()), *g.get("withheld", ()))):
         assert part["basis"]
+
+
+def test_a_serious_listing_ends_three_years_after_its_day() -> None:
+    dataset = DATASETS["black_list"]
+    values = read_row(dataset.fields, dict(dataset.examples[0])).values
+    decided = dataset.value(values, "decision.date")
+    assert publicity_of(dataset, values) == (add_months(decided, 36), True)
+    assert span_of(dataset, values)[0] == add_months(decided, 12)  # type: ignore[index]
