@@ -310,8 +310,9 @@ def _subject(
         document = "身份证" if kind in RIC_TYPES else kind
         lookup = digests.subject(("id", document, canonical_id(kind, number)))
         return Subject(lookup, "person", None, None, by_column.get(dataset.column("subject.id_no") or ""), None, name)
-    operator = dataset.value(values, "representative.name") or ""
-    return Subject(digests.subject(("scoped", unit, name or "", operator)), "scoped", None, None, None, unit, name)
+    # A placeholder within the unit: name and operator together tell one, a name alone would merge strangers.
+    own = dataset.value(values, "representative.name") or digests.record(dataset, values, unit).hex()
+    return Subject(digests.subject(("scoped", unit, name or "", own)), "scoped", None, None, None, unit, name)
 
 
 def _registration(number: str | None) -> str | None:

@@ -30,6 +30,7 @@ from .subjects import KINDS, Subject, subject_datasets
 
 OTHER = SECTIONS[-1]
 STATES = {"active": "有效", "disputed": "异议处理中", "ended": "已终止", "withdrawn": "已撤回"}
+ENDINGS = {"revoked": "决定被撤销", "repaired": "信用修复", "upheld": "异议成立"}
 # States of records that still say something about the subject.
 LIVE = ("active", "disputed")
 ACTS = {
@@ -44,7 +45,7 @@ ACTS = {
 }
 _HEAD = (
     *("record_no", "subject_id", "unit", "state", "revision"),
-    *("received_at", "received_on", "revised_at", "publicity_ends"),
+    *("received_at", "received_on", "revised_at", "publicity_ends", "published", "ended_why"),
 )
 
 
@@ -71,6 +72,8 @@ class Entry:
     received_on: date
     revised_at: datetime
     publicity_ends: date | None
+    published: bool
+    ended_why: str | None
     natural: bool
     cells: tuple[Cell, ...]
 
@@ -178,6 +181,8 @@ def _plain(e: Entry, file: CreditFile) -> dict[str, Any]:
         "received_on": e.received_on.isoformat(),
         "revised_at": e.revised_at.isoformat(),
         "publicity_ends": e.publicity_ends.isoformat() if e.publicity_ends else None,
+        "published": e.published,
+        "ended_why": ENDINGS.get(e.ended_why or "", e.ended_why),
         "values": {c.field.column: c.text for c in e.cells},
         "history": file.history.get(e.record_no, []),
     }

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from docx import Document
-from docx.enum.table import WD_TABLE_ALIGNMENT
-from docx.enum.text import WD_ALIGN_PARAGRAPH
+from docx.enum.table import WD_ALIGN_VERTICAL, WD_TABLE_ALIGNMENT
+from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Cm, Pt, RGBColor
@@ -52,7 +52,7 @@ def _page(document: Any, told: Words) -> None:
     core = document.core_properties
     core.title, core.author, core.comments, core.language = told.title, told.issuer, "", "zh-CN"
     head = section.header.paragraphs[0]
-    head.alignment = WD_ALIGN_PARAGRAPH.LEFT
+    head.style = normal  # the style of headers has tab stops of its own
     _tab_right(head)
     _run(head, told.issuer + "\t" + told.number_line, size=8.5, colour=COLOURS["soft"])
     _border(head, "bottom")
@@ -69,7 +69,7 @@ def _title(document: Any, told: Words) -> None:
     title = document.add_paragraph(style=document.styles["Title"])
     title.alignment = WD_ALIGN_PARAGRAPH.CENTER
     title.paragraph_format.space_before, title.paragraph_format.space_after = Pt(6), Pt(4)
-    for border in title._p.xpath("./w:pPr/w:pBdr"):
+    for border in title.style.element.xpath("./w:pPr/w:pBdr"):
         border.getparent().remove(border)
     _run(title, told.title, size=22, colour=COLOURS["strong"], font=HEADING_FONT, bold=False)
     for line in told.subtitle:
@@ -121,10 +121,13 @@ def _table(document: Any, rows: Any, *, header: bool = False) -> None:
     table.alignment = WD_TABLE_ALIGNMENT.CENTER
     table.autofit = False
     widths = [WIDTH_CM / columns] * columns if header else [NAME_CM, WIDTH_CM / 2 - NAME_CM] * 2
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = Cm(width)
     for i, row in enumerate(rows):
         cells = table.add_row().cells
         for cell, width in zip(cells, widths, strict=True):
             cell.width = Cm(width)
+            cell.vertical_alignment = WD_ALIGN_VERTICAL.CENTER
         _keep_whole(table.rows[-1])
         if header:
             for cell, text in zip(cells, row, strict=True):
@@ -134,6 +137,10 @@ def _table(document: Any, rows: Any, *, header: bool = False) -> None:
             _fill(cells[2 * j], name, name=True)
             value = cells[1].merge(cells[3]) if len(row) == 1 else cells[2 * j + 1]
             _fill(value, text)
+    # The first lines stay with the title above them.
+    for row in table.rows[:3]:
+        for cell in row.cells:
+            cell.paragraphs[0].paragraph_format.keep_with_next = len(table.rows) > 3
     _grey_lines(table)
 
 
@@ -172,18 +179,16 @@ def _shade(run: Any, fill: str) -> None:
 
 def _field(paragraph: Any, code: str) -> None:
     """A field that the reader's program fills in (page numbers)."""
-    run = _run(paragraph, "", size=8.5, colour=COLOURS["soft"])
-    for kind, text in (("begin", None), (None, code), ("separate", None), ("text", "1"), ("end", None)):
-        if kind == "text":
-            made = OxmlElement("w:t")
-            made.text = text
-        elif kind:
-            made = OxmlElement("w:fldChar")
-            made.set(qn("w:fldCharType"), kind)
-        else:
+    for kind, text in (("begin", ""), ("instr", code), ("separate", ""), ("text", "1"), ("end", "")):
+        run = _run(paragraph, text if kind == "text" else "", size=8.5, colour=COLOURS["soft"])
+        if kind == "instr":
             made = OxmlElement("w:instrText")
             made.text = text
-        run._element.append(made)
+            run._element.append(made)
+        elif kind != "text":
+            made = OxmlElement("w:fldChar")
+            made.set(qn("w:fldCharType"), kind)
+            run._element.append(made)
 
 
 def _keep_whole(row: Any) -> None:
@@ -209,7 +214,4 @@ def _border(paragraph: Any, side: str) -> None:
 
 
 def _tab_right(paragraph: Any) -> None:
-    from docx.enum.text import WD_TAB_ALIGNMENT
-
-    stops = paragraph.paragraph_format.tab_stops
-    stops.add_tab_stop(Cm(WIDTH_CM), WD_TAB_ALIGNMENT.RIGHT)
+    paragraph.paragraph_format.tab_stops.add_tab_stop(Cm(WIDTH_CM), WD_TAB_ALIGNMENT.RIGHT)

@@ -30,7 +30,8 @@ DISPUTED = "异议处理中"
 NOTHING = "截至本报告出具之日，未查询到此类信息。"
 STATEMENT = "无评分、仅事实"
 # Roles that say who it is about or who sent it: told once at the head or in the entry's last line, not in its table.
-_TOLD_ELSEWHERE = ("subject.", "representative.", "source.", "legal.", "publicity.scope")
+# Of the deciding body the name is enough.
+_TOLD_ELSEWHERE = ("subject.", "representative.", "source.", "legal.", "publicity.scope", "authority.code")
 # Two values this long or shorter stand side by side in one line of the table.
 PAIRED = 16
 
@@ -151,9 +152,10 @@ def is_current(e: Entry, as_of: date) -> bool:
 
 
 def scope_of(e: Entry) -> str:
-    """How far a record may go: the narrower of what its dataset and the record itself say."""
+    """How far a record may go: the narrowest of what its dataset, the record itself and the law of publicity say."""
     own = _config()["row_scope"].get(e.value("publicity.scope"), SCOPES[0])
-    return max(e.dataset.scope, own, key=SCOPES.index)
+    public = SCOPES[0] if e.published else SCOPES[1]
+    return max(e.dataset.scope, own, public, key=SCOPES.index)
 
 
 def labels_of(entries: Iterable[Entry]) -> Iterator[Label]:

@@ -14,7 +14,7 @@ from reportlab.lib.units import cm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
+from reportlab.platypus import CondPageBreak, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
 
 from .errors import FontMissing, FontUnfit
 from .report_facts import NOTHING, Issued, Row, Section
@@ -34,6 +34,10 @@ GETA = "〓"
 MARGIN = 2.2 * cm
 WIDTH = A4[0] - 2 * MARGIN
 NAME_WIDTH = 3.2 * cm
+# reportlab's frames have this much padding, which would set text apart from the tables' edges.
+FRAME = 6
+# A heading wants this much of the page below it, or goes to the next one.
+ROOM = 3.5 * cm
 
 
 def find_font(named: Path | None = None) -> Path:
@@ -64,8 +68,8 @@ def write_pdf(issued: Issued, path: Path, font: Path) -> str:
     SimpleDocTemplate(
         str(path),
         pagesize=A4,
-        leftMargin=MARGIN,
-        rightMargin=MARGIN,
+        leftMargin=MARGIN - FRAME,
+        rightMargin=MARGIN - FRAME,
         topMargin=2.4 * cm,
         bottomMargin=2.2 * cm,
         title=told.title,
@@ -89,7 +93,8 @@ class _Ink:
         return "".join(GETA if c in lacking else c for c in text)
 
     def marked(self, text: str) -> str:
-        return escape(self.plain(text))
+        # Several blanks are one in markup; the wide one sets parts of a line apart and must stay wide.
+        return escape(self.plain(text)).replace("　", "&nbsp;&nbsp;&nbsp;")
 
 
 def _style(name: str, size: float, **other: Any) -> ParagraphStyle:
@@ -127,13 +132,11 @@ def _section(number: str, section: Section, ink: _Ink) -> list[Any]:
     heading = Paragraph(ink.marked(f"{number}、{section.name}"), HEADING)
     if not section.blocks:
         return [KeepTogether([heading, Paragraph(NOTHING, SMALL)])]
-    story: list[Any] = []
-    for i, block in enumerate(section.blocks):
-        mark = f'　<font color="white" backColor="#{COLOURS["doubt"]}">&nbsp;{ink.marked(block.mark)}&nbsp;</font>'
-        title = Paragraph(ink.marked(block.title) + (mark if block.mark else ""), BLOCK)
-        # A heading never stands alone at the foot of a page; a long table may run over.
-        title.keepWithNext = heading.keepWithNext = 1
-        story += [*([heading] if i == 0 else []), title, _table(block.rows, ink)]
+    story: list[Any] = [CondPageBreak(ROOM + 1.5 * cm), heading]
+    for block in section.blocks:
+        mark = f'&nbsp;&nbsp;&nbsp;<font color="white" backColor="#{COLOURS["doubt"]}">&nbsp;{block.mark}&nbsp;</font>'
+        title = ink.marked(block.title) + (mark if block.mark else "")
+        story += [CondPageBreak(ROOM), Paragraph(title, BLOCK), _table(block.rows, ink)]
     return story
 
 
@@ -195,7 +198,8 @@ class _Numbered(Canvas):
     """A canvas that knows how many pages there will be: it draws head and foot when all are there."""
 
     def __init__(self, *args: Any, told: Words, ink: _Ink, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # Without it every page begins in Helvetica, which would not be embedded.
+        super().__init__(*args, **{**kwargs, "initialFontName": FONT})
         self._told, self._ink = told, ink
         self._saved: list[dict[str, Any]] = []
 

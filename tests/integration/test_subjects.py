@@ -29,8 +29,8 @@ def world(make_county, postgres_server, tmp_path_factory):
 def empty(world):
     """Each test begins with nobody known."""
     world.query(
-        "TRUNCATE core.penalty, core.licence, core.person, core.subject, core.subject_name, core.former_key,"
-        " core.subject_registration, core.collision_decision, audit.credit_report CASCADE"
+        "TRUNCATE core.penalty, core.licence, core.commitment, core.person, core.subject, core.subject_name,"
+        " core.former_key, core.subject_registration, core.collision_decision, audit.credit_report CASCADE"
     )
 
 
@@ -112,6 +112,19 @@ def test_the_same_name_at_two_units_is_two_code_less_businesses(world):
     report(world, "market", SHOP)
     report(world, "edu", SHOP)
     assert [s["unit"] for s in subjects(world, "scoped")] == ["market", "edu"]
+
+
+def test_without_an_operator_a_name_alone_merges_nobody(world):
+    nameless = {
+        **world.dataset("commitment").examples[0],
+        "CN_CNRMC": "个体工商户",
+        "CN_CNRLB": "个体工商户",
+        "CN_CNRDM": USCC_PLACEHOLDER,
+    }
+    for serial in ("000011", "000012"):
+        event = world.event("market", {**nameless, "CN_CNBM": f"41042120260506{serial}"}, dataset="commitment")
+        assert world.feed(event) == {"loaded": 1}, world.landed(event)["problems"]
+    assert len(subjects(world, "scoped")) == 2
 
 
 def test_one_person_by_15_and_18_digits_is_one_subject_and_the_15_digits_are_kept(world):
