@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from credit_producer.zh import speak_chinese
+from credit_producer.zh import chinese_placeholders, speak_chinese
 
 # Command to (module, one line of help): a command's module is imported when it is called, so that `credit --help`
 # and small commands do not wait for Airflow or Great Expectations.
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        return getattr(import_module(f"credit_local.commands.{module}"), cmd_name)
+        return chinese_placeholders(getattr(import_module(f"credit_local.commands.{module}"), cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -63,6 +63,9 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, help="公共信用信息交换：大数据中心的命令。每个命令都可以用 --help 看说明。")
 def credit() -> None:
     """Collect the commands."""
+
+
+chinese_placeholders(credit)
 
 
 def main() -> None:

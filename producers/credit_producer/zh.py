@@ -10,6 +10,11 @@ import gettext
 import os
 import struct
 from pathlib import Path
+from typing import TypeVar
+
+import click
+
+C = TypeVar("C", bound=click.Command)
 
 LOCALES = Path(__file__).parent / "locale"
 DOMAIN = "credit-click"
@@ -123,6 +128,49 @@ def speak_chinese() -> None:
     os.environ["LANGUAGE"] = LANGUAGE
     gettext.bindtextdomain(DOMAIN, str(LOCALES))
     gettext.textdomain(DOMAIN)
+
+
+# What stands for a value in a help text: by the parameter's name, else by its type.
+PLACEHOLDERS_BY_NAME = {
+    "who": "姓名",
+    "unit": "单位",
+    "dataset": "数据集",
+    "month": "月份",
+    "why": "理由",
+    "purpose": "用途",
+}
+PLACEHOLDERS_BY_TYPE = {
+    "text": "文字",
+    "integer": "整数",
+    "integer range": "整数",
+    "float": "数",
+    "float range": "数",
+    "uuid": "编号",
+    "path": "路径",
+    "filename": "文件",
+    "file": "文件",
+    "directory": "目录",
+    "datetime": "日期",
+}
+
+
+def chinese_placeholders(command: C) -> C:
+    """The command, and all below it, with Chinese words for `TEXT`, `[OPTIONS]` and the like; choices stay as typed.
+
+    Click does not look these up through gettext. What a command says of itself (`metavar`) is left alone.
+    """
+    if command.options_metavar == "[OPTIONS]":
+        command.options_metavar = "[选项]"
+    for param in command.params:
+        if param.metavar is None and not isinstance(param.type, click.Choice) and not getattr(param, "is_flag", False):
+            by_type = PLACEHOLDERS_BY_TYPE.get(param.type.name)
+            param.metavar = PLACEHOLDERS_BY_NAME.get(param.name or "") or by_type
+    if isinstance(command, click.Group):
+        if command.subcommand_metavar == "COMMAND [ARGS]...":
+            command.subcommand_metavar = "命令 [参数]..."
+        for below in command.commands.values():
+            chinese_placeholders(below)
+    return command
 
 
 def catalogue() -> bytes:

@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+from credit_local.cli import credit
 from credit_producer.cli import cli
 from credit_producer.zh import TEXTS, catalogue, catalogue_path
 
@@ -48,6 +50,30 @@ def test_compiled_catalogue_is_current():
     assert catalogue_path().read_bytes() == catalogue(), "run: python -m credit_producer.zh"
 
 
+def below(command: click.Command, parent: click.Context | None = None) -> Iterator[tuple[click.Command, click.Context]]:
+    ctx = click.Context(command, parent=parent, info_name=command.name)
+    yield command, ctx
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            yield from below(command.get_command(ctx, name), ctx)
+
+
+@pytest.mark.parametrize("top", [cli, credit], ids=lambda command: command.name)
+def test_every_placeholder_of_every_command_is_chinese(top):
+    """`--unit TEXT` tells a clerk nothing; only the words of a choice stay as they are typed."""
+    seen = 0
+    for command, ctx in below(top):
+        told = [
+            p.make_metavar(ctx)
+            for p in command.params
+            if not isinstance(p.type, click.Choice) and not getattr(p, "is_flag", False)
+        ]
+        told += [piece for piece in command.collect_usage_pieces(ctx) if not re.fullmatch(r"\[[a-z|]+\]", piece)]
+        seen += len(told)
+        assert not [text for text in told if re.search(r"[A-Z%]", text)], (ctx.command_path, told)
+    assert seen > 40
+
+
 def run(*arguments: str) -> str:
     environment = {"PATH": os.environ["PATH"], "LANG": "C", "LC_ALL": "C"}
     done = subprocess.run(
@@ -61,7 +87,8 @@ def test_help_is_chinese_in_the_c_locale(command):
     text = run(*command.split(), "--help")
     assert "用法：" in text
     assert "显示这份帮助" in text
-    assert not ENGLISH.search(text.replace("credit-producer", "").replace("penalty", "")), ENGLISH.findall(text)
+    said = re.sub(r"credit-\s*producer(?: \w+)?|--\w+(?: \w+)?|penalty", "", text)
+    assert not ENGLISH.search(said), ENGLISH.findall(said)
 
 
 @pytest.mark.parametrize(

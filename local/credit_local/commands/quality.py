@@ -54,7 +54,7 @@ def holds(as_json: bool) -> None:
 
 
 @quality.command()
-@click.argument("hold_id", type=int)
+@click.argument("hold_id", type=int, metavar="编号")
 @click.option("--by", "who", required=True, help="放行人的姓名。")
 @click.option("--reason", required=True, help="放行的理由。")
 def release(hold_id: int, who: str, reason: str) -> None:
@@ -65,7 +65,7 @@ def release(hold_id: int, who: str, reason: str) -> None:
 
 
 @quality.command()
-@click.argument("work_item_id", type=int)
+@click.argument("work_item_id", type=int, metavar="编号")
 @click.option("--by", "who", required=True, help="办理人的姓名。")
 @click.option("--reason", required=True, help="办结的理由。")
 def close(work_item_id: int, who: str, reason: str) -> None:
