@@ -95,6 +95,11 @@ def form_key(form: Form, data: Mapping[str, object], secret: bytes) -> str | Non
     parts = []
     for name in form.duplicate:
         text = re.sub(r"\s", "", str(data.get(name) or "")).translate(_BRACKETS)
+        if text == PLACEHOLDER:
+            # It identifies nobody: shops without a code go by name and operator.
+            text = ":".join(
+                str(data.get(c.name) or "") for c in form.columns if c.kind in ("party_name", "person_name")
+            )
         kind = form.column(name).kind
         if kind == "date":
             text = re.sub(r"\D", "", text)

@@ -163,8 +163,8 @@ def _check_number(form: Form, cell: Cell, row: dict[str, str], persona: Persona,
     if not number:
         return [] if cell.mandatory else [problem(codes.MISSING_HERE, cell, f"在主体为{PERSON}时必填")]
     type_cell = form.of_kind("party_id_type")
-    # One column for code or number: it says nothing of another document.
-    id_type = row[type_cell.name] if type_cell else CITIZEN_CARD
+    # Without a type, what is as long as a citizen number must be one.
+    id_type = row[type_cell.name] if type_cell else CITIZEN_CARD if len(number) in (15, 18) else ""
     if id_type == CITIZEN_CARD and not is_citizen_number(number, today):
         return [problem(codes.BAD_ID_NUMBER, cell, "不是有效的身份证号码，请核对 18 位（或 15 位）号码")]
     if not OTHER_NUMBER.fullmatch(number):
