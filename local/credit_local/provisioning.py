@@ -40,12 +40,14 @@ class Handout:
         cafile: the certificate to trust; a relative path is relative to the configuration's folder; None for
             one that every machine trusts.
         spools: folder of the units' spools; None leaves the place to the department's machine.
+        attachments: folder in which every unit has one to hand attachments over; None as for spools.
     """
 
     home: Path
     bootstrap: str
     cafile: Path | None
     spools: Path | None = None
+    attachments: Path | None = None
 
 
 def new_password() -> str:
@@ -138,6 +140,7 @@ def prepare_broker(
             center_key=center_key,
             cafile=handout.cafile,
             spool=handout.spools / f"{unit}.sqlite" if handout.spools else None,
+            attachments=handout.attachments / unit if handout.attachments else None,
         )
     return provision(
         admin,

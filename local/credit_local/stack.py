@@ -24,6 +24,7 @@ from credit_platforms.sandbox.personas import PERSONAS
 from credit_schemas import topics as names
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.home import write_private
+from credit_warehouse.attachments import inbox
 from credit_warehouse.keys import create_keys
 from credit_warehouse.roles import SERVICES
 from credit_warehouse.settings import ENV_FILE, Settings
@@ -67,6 +68,8 @@ class Stack:
         if state is None:
             state = {"trust_producer_time": trust_producer_time, **_new_state()}
         _add_sandboxes(state)
+        for service in ("owner", *SERVICES):  # one may come later than the stack
+            state["database_passwords"].setdefault(service, new_password())
         write_state(self._state_file, state)
         self._state: dict[str, Any] = state
         self.trust_producer_time = bool(state["trust_producer_time"])
@@ -148,7 +151,15 @@ class Stack:
         principals = [*unit_principals(catalogue).values(), *names.SERVICE_PRINCIPALS]
         passwords = {name: self._kafka_password(name) for name in principals}
         write_state(self._state_file, self._state)
-        handout = Handout(self.home, self.kafka.bootstrap, self.kafka.cafile, spools=self.home / "spool")
+        attachments = inbox(self._settings())
+        attachments.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handout = Handout(
+            self.home,
+            self.kafka.bootstrap,
+            self.kafka.cafile,
+            spools=self.home / "spool",
+            attachments=attachments,
+        )
         with closing(self.kafka.admin()) as admin:
             prepare_broker(
                 admin,
@@ -223,7 +234,7 @@ def require_running(stack: Stack, name: str) -> None:
 
 def _new_state() -> dict[str, Any]:
     return {
-        "database_passwords": {service: new_password() for service in ("owner", *SERVICES)},
+        "database_passwords": {},
         "kafka_passwords": {},
         "sandbox_ports": {},
         "sandbox_keys": {},

@@ -60,6 +60,24 @@ def recognise(stream: IO[bytes], name: str, size: int, spec: Mapping[str, Any] =
     return kind
 
 
+def recognise_any(stream: IO[bytes], size: int, spec: Mapping[str, Any] = SPEC) -> str:
+    """The kind of a content whose name is not known: a sealed file carries none. Raises AttachmentRefused."""
+    stream.seek(0)
+    head = stream.read(HEAD)
+    told: AttachmentRefused | None = None
+    for described in spec["kinds"].values():
+        if not _begins_as(described, head) or (described.get("text") and told):
+            continue
+        try:
+            return recognise(stream, f"x.{described['extensions'][0]}", size, spec)
+        except AttachmentRefused as refused:
+            if refused.code != "content":
+                raise
+            told = refused  # a container of one kind is none of another
+    what = _looks_like(head, spec)
+    raise told or AttachmentRefused("content", f"内容是{what}，不接收；请核对交的是哪个文件。")
+
+
 def kind_of(name: str, spec: Mapping[str, Any] = SPEC) -> str:
     """The kind that a file name promises. Raises AttachmentRefused `type`."""
     extension = _extension(name)

@@ -145,7 +145,7 @@ def test_only_who_opens_sealed_numbers_gets_the_keys_and_cannot_change_them():
         for name, s in COMPOSE["services"].items()
         if any(v.startswith("keys:") for v in s.get("volumes", ()))
     }
-    assert set(mounts) == {"prepare", "loader", "airflow-scheduler"}
+    assert set(mounts) == {"prepare", "loader", "airflow-scheduler", "attachments"}
     assert all(mount.endswith(":ro") for name, mount in mounts.items() if name != "prepare")
 
 

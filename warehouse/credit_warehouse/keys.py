@@ -74,21 +74,33 @@ def add_center_key(folder: Path) -> Path:
 
 def load_keys(folder: Path) -> CenterKeys:
     """Load the key folder. Raises KeysMissing."""
-    pems = _center_files(folder)
-    at_rest = sorted(folder.glob("at-rest-*.key"), key=_version)
-    for found, name in ((pems, "center-1.pem"), (at_rest, "at-rest-1.key")):
-        if not found:
-            raise KeysMissing(folder, name)
+    center, at_rest = center_keys(folder), storage_keys(folder)
     if not (folder / "lookup.key").exists():
         raise KeysMissing(folder, "lookup.key")
     secret = (folder / "lookup.key").read_bytes()
-    newest = at_rest[-1]
+    newest = max(at_rest)
     return CenterKeys(
-        center=tuple(CenterKey.from_pem(p.read_bytes(), None) for p in pems),
+        center=center,
         lookup=LookupHasher(secret),
         lookup_secret=secret,
-        at_rest=AtRest(newest.read_bytes(), _version(newest)),
+        at_rest=AtRest(at_rest[newest], newest),
     )
+
+
+def storage_keys(folder: Path) -> dict[int, bytes]:
+    """Every at-rest key by version: a stored file names the one it was encrypted with. Raises KeysMissing."""
+    found = {_version(p): p.read_bytes() for p in folder.glob("at-rest-*.key")}
+    if not found:
+        raise KeysMissing(folder, "at-rest-1.key")
+    return found
+
+
+def center_keys(folder: Path) -> tuple[CenterKey, ...]:
+    """The keys that open what departments sealed, and nothing else. Raises KeysMissing."""
+    pems = _center_files(folder)
+    if not pems:
+        raise KeysMissing(folder, "center-1.pem")
+    return tuple(CenterKey.from_pem(p.read_bytes(), None) for p in pems)
 
 
 def _center_files(folder: Path) -> list[Path]:

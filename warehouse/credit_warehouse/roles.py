@@ -8,7 +8,7 @@ import psycopg2
 from psycopg2 import sql
 
 OWNER = "credit_owner"
-SERVICES = ("consumer", "relay", "quality", "forward", "reader")
+SERVICES = ("consumer", "relay", "quality", "forward", "reader", "attachments")
 
 
 def role_name(service: str) -> str:

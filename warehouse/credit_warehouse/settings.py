@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     database_password_quality: SecretStr | None = None
     database_password_forward: SecretStr | None = None
     database_password_reader: SecretStr | None = None
+    database_password_attachments: SecretStr | None = None
 
     kafka_bootstrap: str = "127.0.0.1:9092"
     kafka_cafile: Path | None = None
@@ -55,6 +56,10 @@ class Settings(BaseSettings):
 
     # Center keys: center-*.pem (private keys that open sealed numbers), lookup.key and at-rest-*.key (32 bytes).
     keys: Path | None = None
+    # Where attachments are kept encrypted (`<home>/attachments` without it), and where units hand them over, a folder
+    # for each unit (`in` below it).
+    attachments: Path | None = None
+    attachments_in: Path | None = None
     # A test stack may trust the producer's clock, so that past days can be played; every figure then says so.
     trust_producer_time: bool = False
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from credit_schemas.dataset import SCOPES, Dataset, Field
 
+from .attachment_views import attachment_views
+
 # record_no is the ce_id of the record's first report: it survives a restored database, because re-sending the event
 # gives the record the same number again. received_at is the first accepted arrival (the clock of 迟报率).
 GOVERNING: tuple[tuple[str, str], ...] = (
@@ -106,14 +108,15 @@ def public_view(dataset: Dataset) -> list[str]:
     return [
         f"DROP VIEW IF EXISTS {view}",
         f"CREATE VIEW {view} AS SELECT record_no, revision, state, unit, received_on, due_on, publicity_ends,"
-        f" {', '.join(shown)} FROM core.{dataset.table} WHERE state IN ('active', 'disputed')",
+        f" {', '.join(shown)} FROM core.{dataset.table} WHERE state IN ('active', 'disputed') AND published",
         f"GRANT SELECT ON {view} TO credit_reader, credit_quality",
     ]
 
 
 def statements(datasets: Iterable[Dataset]) -> list[str]:
-    """The DDL of all datasets' tables and public views."""
-    return [s for d in datasets for s in (*table_statements(d), *public_view(d))]
+    """The DDL of all datasets' tables and views."""
+    found = list(datasets)
+    return [s for d in found for s in (*table_statements(d), *public_view(d))] + attachment_views(found)
 
 
 def _quoted(text: str) -> str:
