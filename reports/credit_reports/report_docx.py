@@ -83,7 +83,7 @@ def _title(document: Any, told: Words) -> None:
         for i, label in enumerate(told.labels):
             if i:
                 _run(p, "　")
-            _shade(_run(p, f" {label.text} ", size=11, colour="FFFFFF", font=HEADING_FONT), COLOURS[label.kind])
+            _shade(_run(p, f"\u00a0{label.text}\u00a0", size=11, colour="FFFFFF", font=HEADING_FONT), COLOURS[label.kind])
     document.add_paragraph().paragraph_format.line_spacing = Pt(8)
 
 
@@ -98,7 +98,7 @@ def _section(document: Any, number: str, section: Section) -> None:
         _run(p, block.title, size=10.5, font=HEADING_FONT)
         if block.mark:
             _run(p, "　")
-            _shade(_run(p, f" {block.mark} ", size=9, colour="FFFFFF", font=HEADING_FONT), COLOURS["doubt"])
+            _shade(_run(p, f"\u00a0{block.mark}\u00a0", size=9, colour="FFFFFF", font=HEADING_FONT), COLOURS["doubt"])
         _table(document, block.rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -36,6 +37,8 @@ WIDTH = A4[0] - 2 * MARGIN
 NAME_WIDTH = 3.2 * cm
 # reportlab's frames have this much padding, which would set text apart from the tables' edges.
 FRAME = 6
+# Characters of one row of a table: some 25 lines, a third of a page.
+PIECE = 800
 # A heading wants this much of the page below it, or goes to the next one.
 ROOM = 3.5 * cm
 
@@ -143,7 +146,7 @@ def _section(number: str, section: Section, ink: _Ink) -> list[Any]:
 def _table(rows: tuple[Row, ...], ink: _Ink) -> Table:
     cells: list[list[Any]] = []
     spans: list[Any] = []
-    for i, row in enumerate(rows):
+    for i, row in enumerate(_in_pieces(rows)):
         line = [Paragraph(ink.marked(text), NAME if j == 0 else VALUE) for pair in row for j, text in enumerate(pair)]
         if len(row) == 1:
             spans += [("SPAN", (1, i), (3, i))]
@@ -153,10 +156,22 @@ def _table(rows: tuple[Row, ...], ink: _Ink) -> Table:
         cells.append(line)
     ground = ("BACKGROUND", (0, 0), (0, -1), HexColor("#" + COLOURS["ground"]))
     widths = [NAME_WIDTH, WIDTH / 2 - NAME_WIDTH] * 2
-    return Table(cells, widths, style=[ground, *spans, *_LINES], splitInRow=1)
+    return Table(cells, widths, style=[ground, *spans, *_LINES])
+
+
+def _in_pieces(rows: Iterable[Row]) -> Iterator[Row]:
+    """A row may not be higher than a page: long text goes on in the next row, under no name."""
+    for row in rows:
+        name, text = row[0]
+        if len(row) > 1 or len(text) <= PIECE:
+            yield row
+            continue
+        for at in range(0, len(text), PIECE):
+            yield ((name if at == 0 else "", text[at : at + PIECE]),)
 
 
 _LINES: list[Any] = [
+    ("FONTNAME", (0, 0), (-1, -1), FONT),
     ("GRID", (0, 0), (-1, -1), 0.5, HexColor("#" + COLOURS["line"])),
     ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
     ("TOPPADDING", (0, 0), (-1, -1), 2.5),
@@ -180,7 +195,12 @@ _NARROW: list[Any] = [("LEFTPADDING", (0, 0), (-1, -1), 1), ("RIGHTPADDING", (0,
 def _labels(told: Words, ink: _Ink) -> Table:
     style = _style("label", 11, alignment=TA_CENTER, textColor=white)
     cells = [Paragraph(ink.marked(label.text), style) for label in told.labels]
-    made: list[Any] = [*_NARROW, ("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("BOTTOMPADDING", (0, 0), (-1, -1), 5)]
+    made: list[Any] = [
+        *_NARROW,
+        ("FONTNAME", (0, 0), (-1, -1), FONT),
+        ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 5),
+    ]
     row: list[Any] = []
     widths: list[float] = []
     for cell, label in zip(cells, told.labels, strict=True):
