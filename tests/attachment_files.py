@@ -20,9 +20,10 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
 def picture(kind: str = "JPEG", seed: int = 0) -> bytes:
-    """A small photo."""
+    """A small photo; another seed, another content."""
     out = io.BytesIO()
-    Image.new("RGB", (64, 48), (seed % 256, 120, 200)).save(out, kind)
+    more = {"comment": str(seed).encode()} if kind == "JPEG" else {}
+    Image.new("RGB", (64, 48), (seed % 256, 120, 200)).save(out, kind, **more)
     return out.getvalue()
 
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from credit_schemas.attachments import ROLE as ATTACHMENTS
+from credit_schemas.attachments import read_attachments
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.county import County
 from credit_schemas.county_errors import UnknownUnit
@@ -161,7 +163,21 @@ def _unfit(dataset: Dataset, values: dict[str, Any], source_key: str | None) -> 
     if source_key and (len(source_key) > SOURCE_KEY_MAX or _has_control(source_key)):
         text = f"来源主键超过 {SOURCE_KEY_MAX} 个字符或含有控制字符；请换用较短的主键。"
         found.append(Problem("", "source_key.form", "reject", text))
-    return found
+    return found + _undescribed(dataset, values)
+
+
+def _undescribed(dataset: Dataset, values: dict[str, Any]) -> list[Problem]:
+    """Files named without digest and size: nobody could tell whether they ever came."""
+    column = dataset.column(ATTACHMENTS)
+    if column is None or not isinstance(values.get(column), str):
+        return []
+    try:
+        read_attachments(values[column])
+    except ValueError:
+        name = dataset.by_column[column].cn
+        text = f"「{name}」里的文件没有附上摘要和大小；请用报送程序重新报送，文件会一并交来。"
+        return [Problem(column, f"{column}.attachment.digest", "reject", text)]
+    return []
 
 
 def _discreet(problem: Problem, cell: Any) -> Problem:
