@@ -22,7 +22,7 @@ from .county_errors import CountyNotFound
 from .county_files import Defects, Toml, read_toml
 from .county_units import Region, read_regions, read_units
 from .mandates import Mandate, mandated, read_mandates
-from .obligations import Obligation, read_obligations
+from .obligations import Obligation, check_parameters, read_obligations
 from .units import Units, county_prefixes
 
 SETTING = "CREDIT_COUNTY"
@@ -166,4 +166,5 @@ def _head(toml: Toml) -> tuple[dict[str, Any], dict[str, Any]]:
     known = {key: value for key, value in parameters.items() if key in needed}
     if toml.typed("parameters", 0, known, needed) and parameters["report_within_workdays"] < 1:
         toml.bad("parameters", 0, "report_within_workdays", "至少为 1 个工作日。")
+    check_parameters(toml, parameters)
     return head, parameters

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .county_errors import UnknownUnit
-from .county_files import Defects, read_toml
+from .county_files import Defects, Toml, read_toml
+from .periods import MONTHS
 from .units import Unit, Units
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 # Closed vocabulary; beside these `event:<n>wd`, due n working days after each decision.
 PERIODS = ("monthly", "quarterly", "yearly", "continuous", "on_demand")
+# For which the plan states no end: due by the end of the period that the county's parameter UNSTATED_PERIOD names.
+UNSTATED = ("continuous", "on_demand")
+# Parameters of county.toml: working days after a period's end within which its reports are in time (0 without one);
+# and the period of duties whose plan states none.
+GRACE_WORKDAYS = "duty_grace_workdays"
+UNSTATED_PERIOD = "unstated_period"
+# More than this would reach beyond the next month, and an arrival could count for two months.
+MOST_GRACE = 10
 _EVENT = re.compile(r"event:(\d{1,3})wd")
 _DATASET = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -36,6 +45,10 @@ class Obligation:
         lead: Spelling of the leading unit, or "".
         content: What must be handed in, in the plan's words; `hand_in` lists its parts.
         condition: Which of the units it binds when not all (in words), or "".
+        condition_datasets: Lists whose reporting unit is bound, while somebody it reported stands on one; empty: all.
+        ratio_datasets: Lists of the rate's numerator (distinct subjects), empty when the duty has no rate.
+        ratio_code_prefixes: First characters of the unified codes that are counted.
+        ratio_counted: Kinds in `denominators` whose totals make the denominator.
         open_list: True when the plan's list of units is open-ended (等).
     """
 
@@ -52,6 +65,10 @@ class Obligation:
     content: str
     hand_in: tuple[str, ...]
     condition: str
+    condition_datasets: tuple[str, ...]
+    ratio_datasets: tuple[str, ...]
+    ratio_code_prefixes: tuple[str, ...]
+    ratio_counted: tuple[str, ...]
     open_list: bool
     basis: str
     remark: str
@@ -77,6 +94,10 @@ _KEYS: dict[str, tuple[type, bool]] = {
     "content": (str, True),
     "hand_in": (list, False),
     "condition": (str, False),
+    "condition_datasets": (list, False),
+    "ratio_datasets": (list, False),
+    "ratio_code_prefixes": (list, False),
+    "ratio_counted": (list, False),
     "open_list": (bool, False),
     "basis": (str, True),
     "remark": (str, False),
@@ -109,7 +130,11 @@ def read_obligations(folder: Path, units: Units, report_within: int, defects: De
         if duty.workdays not in (None, report_within):
             message = f"{duty.period} 与 county.toml 的 report_within_workdays = {report_within} 不一致。"
             toml.bad("obligation", index, "period", message)
-        for key in ("datasets", "denominators"):
+        parts = [bool(getattr(duty, f"ratio_{part}")) for part in ("datasets", "code_prefixes", "counted")]
+        if any(parts) and not (all(parts) and duty.denominators):
+            message = "占比要写全 ratio_datasets、ratio_code_prefixes、ratio_counted 和 denominators。"
+            toml.bad("obligation", index, "ratio_datasets", message)
+        for key in ("datasets", "denominators", "condition_datasets", "ratio_datasets"):
             for dataset in getattr(duty, key):
                 if not _DATASET.fullmatch(dataset):
                     toml.bad("obligation", index, key, f"“{dataset}”不是数据集代码（小写字母、数字、下划线）。")
@@ -120,6 +145,27 @@ def read_obligations(folder: Path, units: Units, report_within: int, defects: De
                 toml.bad("obligation", index, key, str(error))
         duties.setdefault(duty.annex_row, duty)
     return tuple(duties[row] for row in sorted(duties))
+
+
+def check_parameters(toml: Toml, parameters: dict[str, Any]) -> None:
+    """Note what is wrong with the parameters of county.toml that duties live by; a county may do without."""
+    known = {key: value for key, value in parameters.items() if key in (GRACE_WORKDAYS, UNSTATED_PERIOD)}
+    kinds: dict[str, tuple[type, bool]] = {GRACE_WORKDAYS: (int, False), UNSTATED_PERIOD: (str, False)}
+    if not toml.typed("parameters", 0, known, kinds):
+        return
+    if not 0 <= parameters.get(GRACE_WORKDAYS, 0) <= MOST_GRACE:
+        toml.bad("parameters", 0, GRACE_WORKDAYS, f"应为 0 到 {MOST_GRACE} 个工作日。")
+    if parameters.get(UNSTATED_PERIOD, "yearly") not in MONTHS:
+        toml.bad("parameters", 0, UNSTATED_PERIOD, f"应为 {'、'.join(MONTHS)} 之一。")
+
+
+def reckoned_by(obligation: Obligation, county: County) -> str:
+    """The kind of period a duty is reckoned by: `monthly` (decisions too, by their month), `quarterly` or `yearly`."""
+    if obligation.workdays is not None:
+        return "monthly"
+    if obligation.period in UNSTATED:
+        return str(county.parameters.get(UNSTATED_PERIOD, "yearly"))
+    return obligation.period
 
 
 def _obligation(values: dict[str, Any]) -> Obligation:
@@ -137,6 +183,10 @@ def _obligation(values: dict[str, Any]) -> Obligation:
         content=values["content"],
         hand_in=tuple(values.get("hand_in", ())),
         condition=values.get("condition", ""),
+        condition_datasets=tuple(values.get("condition_datasets", ())),
+        ratio_datasets=tuple(values.get("ratio_datasets", ())),
+        ratio_code_prefixes=tuple(values.get("ratio_code_prefixes", ())),
+        ratio_counted=tuple(values.get("ratio_counted", ())),
         open_list=values.get("open_list", False),
         basis=values["basis"],
         remark=values.get("remark", ""),
@@ -175,6 +225,10 @@ def obligation_record(obligation: Obligation, county: County, on: date | None = 
         "content": obligation.content,
         "hand_in": list(obligation.hand_in),
         "condition": obligation.condition,
+        "condition_datasets": list(obligation.condition_datasets),
+        "ratio_datasets": list(obligation.ratio_datasets),
+        "ratio_code_prefixes": list(obligation.ratio_code_prefixes),
+        "ratio_counted": list(obligation.ratio_counted),
         "basis": obligation.basis,
         "remark": obligation.remark,
     }
