@@ -266,6 +266,7 @@ def _landing_row(event: Ready, outcome: Outcome) -> tuple[Any, ...]:
         event.content_digest,
         problems_json(outcome.problems),
         envelope.replaces,
+        event.period,
     )
 
 

@@ -154,6 +154,7 @@ class Ready:
         received_on: The local day of its arrival.
         content: There when a row is acceptable (verdict `accept`).
         act: There when an act on a record is.
+        period: The period an acceptable row names. Not of the record: the next report may name the next one.
     """
 
     event: Arrived
@@ -167,6 +168,7 @@ class Ready:
     content_digest: bytes | None
     content: Content | None
     act: Act | None = None
+    period: str | None = None
 
     @property
     def ce_id(self) -> UUID:
@@ -214,6 +216,7 @@ def normalise(checked: Checked, center: Center) -> Ready:
         decision_date=dataset.value(values, "decision.date"),
         content_digest=center.digests.content(dataset, values),
         content=_content(checked, dataset, center) if checked.verdict == "accept" else None,
+        period=dataset.value(values, "period") if checked.verdict == "accept" else None,
     )
 
 

@@ -54,7 +54,7 @@ PREPARE_MONTHS = "SELECT landing.prepare_months()"
 LANDING_COLUMNS = (
     *("ce_id", "unit", "dataset", "act", "schema_id", "topic_id", "partition", "offset", "key", "value"),
     *("produced_at", "received_at", "state", "record_no", "revision"),
-    *("authority_code", "document_no", "decision_date", "content_digest", "problems", "replaces"),
+    *("authority_code", "document_no", "decision_date", "content_digest", "problems", "replaces", "period"),
 )
 # Refusals that landed before with the same content: three lists of equal length.
 REFUSED_BEFORE = (
