@@ -134,7 +134,7 @@ class Warehouse:
                 subject = self._subject(cur, unit, values, row.get("subject", "code"), received.date())
                 head = (record_no, 1, "active", unit, None, secrets.token_bytes(32), secrets.token_bytes(32), subject)
                 head += (received, received.date(), received, decided + timedelta(days=9), False)
-                head += (row.get("publicity_ends"), record_no)
+                head += (row.get("publicity_ends"), record_no, False, None, False, None, None, True)
                 cells = [values.get(f.role) for f in definition.fields]
                 records.append((*head, *cells))
                 marks.append((dataset, unit, record_no, 1, row.get("checked")))

@@ -63,17 +63,19 @@ def build_questions(catalogue: Catalogue, datasets: Sequence[str], as_of: date) 
     for name in datasets:
         dataset = catalogue.datasets[name]
         for rule in rules:
-            lacking = (rule.kind in _LEDGER_KINDS and LEDGER not in catalogue.datasets) or (
-                rule.kind in _PUBLIC_KINDS and dataset.scope != SCOPES[0]
-            )
-            if rule.fits(dataset) and not lacking:
+            if rule.fits(dataset) and not _pointless(rule, dataset, catalogue):
                 found += _questions(rule, dataset, catalogue, terms, as_of)
     return found
 
 
+def _pointless(rule: Expectation, dataset: Dataset, catalogue: Catalogue) -> bool:
+    """A ledger tells of decisions with a deadline only, and only what is public has a public view."""
+    if rule.kind in _LEDGER_KINDS:
+        return LEDGER not in catalogue.datasets or dataset.deadline is None
+    return rule.kind == "no_personal_numbers" and dataset.scope != SCOPES[0]
+
+
 _LEDGER_KINDS = ("ledger_completeness", "unledgered", "freshness")
-# These look at the public view.
-_PUBLIC_KINDS = ("no_personal_numbers",)
 
 
 def _questions(

@@ -62,7 +62,7 @@ def _widen_by_ledger(cur: cursor, catalogue: Catalogue) -> None:
     ledger = catalogue.datasets.get(LEDGER)
     if ledger is None:
         return
-    records = [d for d in catalogue.datasets.values() if d.kind == "record" and d.column("document.no")]
+    records = [d for d in catalogue.datasets.values() if d.kind == "record" and d.deadline]
     cur.execute(sql.ledger_lines_in_scope(ledger.table, column_name(ledger.by_role["authority.code"])), [LEDGER])
     for code, sender in cur.fetchall():
         unit = catalogue.county.units.by_uscc(code or "")

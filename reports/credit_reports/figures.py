@@ -51,7 +51,7 @@ class Figure:
         return {
             **asdict(self),
             "pass_rate": rate(self.accepted, self.rows),
-            "late_rate": rate(self.late, self.distinct),
+            "late_rate": rate(self.late, self.late + self.timely),
             "unreported_rate": rate(self.unreported, self.should_report),
         }
 
@@ -82,7 +82,7 @@ def figures(
     first, last = month_span(month) if month else (EARLIEST, LATEST)
     found: list[Figure] = []
     for dataset in catalogue.datasets.values():
-        if dataset.kind == "record" and dataset.column("decision.date"):
+        if dataset.kind != "denominator":
             found += _of_dataset(con, catalogue, dataset, as_of, month, first, last, clock)
     return [f for f in sorted(found, key=lambda f: (f.unit, f.dataset)) if unit in (None, f.unit)]
 
@@ -106,9 +106,10 @@ def _of_dataset(
     ledger = catalogue.datasets["ledger"]
     names = {
         "table": dataset.table,
-        "authority": _column(dataset, "authority.code"),
-        "document": _column(dataset, "document.no"),
-        "decided": _column(dataset, "decision.date"),
+        "authority": _expression(dataset, "authority.code", "NULL::text"),
+        "document": _expression(dataset, "document.no", "NULL::text"),
+        # What has no deciding day counts in the month in which it came.
+        "decided": _expression(dataset, "decision.date", "c.received_on"),
         "ledger": ledger.table,
         "ledger_authority": _column(ledger, "authority.code"),
         "ledger_document": _column(ledger, "document.no"),
@@ -136,13 +137,13 @@ def _of_dataset(
                 "last": last,
             },
         )
-        for what, code, authority, a, b, c in cur.fetchall():
+        for what, code, authority, a, b, c, d in cur.fetchall():
             if what == "sent":
                 f = of(code)
                 f.rows, f.accepted, f.rejected = a, b, c
             elif what == "held":
                 f = of(code)
-                f.distinct, f.late, f.timely, f.provisional = a, b, a - b, c
+                f.distinct, f.late, f.timely, f.provisional = a, b, c, d
             else:
                 owner = units.by_uscc(authority)
                 f = of(owner.code if owner else authority)
@@ -150,6 +151,11 @@ def _of_dataset(
                 f.unreported += b
                 f.returned_not_mended += c
     return list(made.values())
+
+
+def _expression(dataset: Dataset, role: str, otherwise: str) -> str:
+    """The column of a role over `core.<dataset> c`, or what stands for it where a dataset has none."""
+    return f"c.{_column(dataset, role)}" if role in dataset.by_role else otherwise
 
 
 def _column(dataset: Dataset, role: str) -> str:

@@ -18,8 +18,9 @@ records AS (  -- distinct accepted records; late by the first accepted arrival
     SELECT unit,
            count(*)                                     AS distinct_records,
            count(*) FILTER (WHERE received_on > due_on) AS late,
+           count(*) FILTER (WHERE received_on <= due_on) AS timely,
            count(*) FILTER (WHERE due_provisional)      AS provisional
-    FROM core.{table}
+    FROM core.{table} c
     WHERE received_on <= %(as_of)s
       AND {decided} BETWEEN %(first)s AND %(last)s
       AND state <> 'withdrawn'
@@ -28,8 +29,8 @@ records AS (  -- distinct accepted records; late by the first accepted arrival
 duties AS (  -- ledger lines whose deadline has passed: the denominator of 瞒报率
     SELECT l.{ledger_authority} AS authority,
            EXISTS (SELECT 1 FROM core.{table} c
-                   WHERE c.{authority} = l.{ledger_authority} AND c.{document} = l.{ledger_document}
-                     AND c.{decided} = l.{ledger_decided} AND c.received_on <= %(as_of)s
+                   WHERE {authority} = l.{ledger_authority} AND {document} = l.{ledger_document}
+                     AND {decided} = l.{ledger_decided} AND c.received_on <= %(as_of)s
                      AND c.state <> 'withdrawn')                                              AS reported,
            EXISTS (SELECT 1 FROM landing.event e
                    WHERE e.dataset = %(dataset)s AND e.state = 'rejected' AND e.unit = l.unit
@@ -50,8 +51,8 @@ owed AS (
     FROM duties
     GROUP BY authority
 )
-SELECT 'sent', unit, NULL, rows, accepted, rejected FROM arrivals
+SELECT 'sent', unit, NULL, rows, accepted, rejected, 0 FROM arrivals
 UNION ALL
-SELECT 'held', unit, NULL, distinct_records, late, provisional FROM records
+SELECT 'held', unit, NULL, distinct_records, late, timely, provisional FROM records
 UNION ALL
-SELECT 'owed', NULL, authority, should_report, unreported, returned_not_mended FROM owed
+SELECT 'owed', NULL, authority, should_report, unreported, returned_not_mended, 0 FROM owed

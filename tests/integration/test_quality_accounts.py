@@ -16,7 +16,7 @@ from unit.rows import LEDGER, LICENCE, PENALTY, PERSON_PENALTY
 
 @pytest.fixture
 def world(make_county, postgres_server, tmp_path) -> Iterator[World]:
-    made = build_world(make_county, postgres_server, tmp_path, ["market", "ecology"])
+    made = build_world(make_county, postgres_server, tmp_path, ["market", "ecology", "reform"])
     yield made
     made.close()
 
@@ -42,6 +42,9 @@ def test_every_way_an_arrival_can_go_is_accounted_for(world):
         simple,
         simple,
         world.event("market", numbered(9), target={"record_no": str(parked.ce_id)}, act="correct"),  # waits
+        world.act("reform", "dispute_open", AC_JLBH=str(clean.ce_id)),  # another unit's act
+        world.act("reform", "dispute_open", AC_JLBH=str(clean.ce_id)),  # that changes nothing
+        world.act("ecology", "withdraw", AC_JLBH=str(clean.ce_id)),  # by whom it may not be done
     )
     world.feed(clean)  # sent again
     world.feed(simple)

@@ -6,7 +6,10 @@ FROM (
     FROM (
         SELECT record_no, min(unit) AS unit, max(revision) AS revision
         FROM landing.event
-        WHERE dataset = '{dataset}' AND state = 'accepted' AND unit IN (SELECT unit FROM {slice} s)
+        WHERE dataset = '{dataset}' AND state = 'accepted'
+          AND CASE WHEN act IN ('report', 'correct') THEN unit IN (SELECT unit FROM {slice} s)
+                   -- An act may be somebody else's: it counts for the record it was done to.
+                   ELSE record_no IN (SELECT record_no FROM core.{table} WHERE unit IN (SELECT unit FROM {slice} s)) END
         GROUP BY record_no
     ) l
     FULL JOIN (
