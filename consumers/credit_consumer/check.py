@@ -16,6 +16,7 @@ from credit_schemas.county import County
 from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import Dataset
 from credit_schemas.envelope import STATE_ACTS
+from credit_schemas.obligations import annex_rows
 from credit_schemas.personal import discreet, holds_resident_number, without_numbers
 from credit_schemas.problems import NOT_REPORTABLE, Problem
 from credit_schemas.rules import Context, evaluate
@@ -209,7 +210,8 @@ def _context(event: Arrived, catalogue: Catalogue) -> Context:
 
 @lru_cache(maxsize=4096)  # units times their datasets times the days of a backlog
 def _contexts(county: County, unit: str, dataset: str, today: date) -> Context:
+    rows = annex_rows(county.obligations)
     try:
-        return Context(today, county.units.get(unit).uscc, county.mandated(unit, dataset, today))
+        return Context(today, county.units.get(unit).uscc, county.mandated(unit, dataset, today), rows)
     except UnknownUnit:
-        return Context(today)
+        return Context(today, annex_rows=rows)

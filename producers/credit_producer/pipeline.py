@@ -19,6 +19,7 @@ from credit_schemas.forms import render
 from credit_schemas.identifiers import uscc_problem
 from credit_schemas.import_map import ImportMap, import_maps
 from credit_schemas.importing import Imported, Importer
+from credit_schemas.obligations import annex_rows
 from credit_schemas.personal import discreet
 from credit_schemas.problems import NOT_REPORTABLE, Problem, Severity, Verdict, verdict_of
 from credit_schemas.rules import Context
@@ -265,10 +266,11 @@ def row_context(catalogue: Catalogue, unit: str, dataset: Dataset, as_of: date |
     """
     county = catalogue.county
     today = as_of or datetime.now(county.zone).date()
+    rows = annex_rows(county.obligations)
     try:
-        return Context(today, county.units.get(unit).uscc, county.mandated(unit, dataset.id, today))
+        return Context(today, county.units.get(unit).uscc, county.mandated(unit, dataset.id, today), rows)
     except UnknownUnit:
-        return Context(today)
+        return Context(today, annex_rows=rows)
 
 
 def shown(dataset: Dataset, checked: Checked) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -102,6 +103,11 @@ _KEYS: dict[str, tuple[type, bool]] = {
     "basis": (str, True),
     "remark": (str, False),
 }
+
+
+def annex_rows(obligations: Iterable[Obligation]) -> frozenset[int]:
+    """The rows that the county's plan has."""
+    return frozenset(o.annex_row for o in obligations)
 
 
 def read_obligations(folder: Path, units: Units, report_within: int, defects: Defects) -> tuple[Obligation, ...]:

@@ -1,8 +1,9 @@
 """The closed vocabulary of rules: each kind makes, from its JSON object, a test of one column's value.
 
 required, blank, length, code_set, format, checksum, starts_with, embeds, decimal, whole, not_after, not_before, near,
-characters, agrees_with, mandate, publicity_span, no_personal_number, assumed, refuse. A test answers None when the rule
-holds, else the key of its message in `data/rules.json` and the message's parameters; no parameter is a personal value.
+characters, agrees_with, mandate, annex_row, publicity_span, no_personal_number, assumed, refuse. A test answers None
+when the rule holds, else the key of its message in `data/rules.json` and the message's parameters; no parameter is a
+personal value.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ class Context:
     """What a rule may know beyond the row: today, and whose report it is.
 
     `unit_uscc` is the unified code of the reporting unit (None: unknown, then nobody's mandate is doubted),
-    `mandates` the codes of the other bodies it may report for.
+    `mandates` the codes of the other bodies it may report for, `annex_rows` the rows of the county's yearly plan (none:
+    it has no plan, then none is asked for).
     """
 
     today: date
     unit_uscc: str | None = None
     mandates: frozenset[str] = field(default_factory=frozenset)
+    annex_rows: frozenset[int] = field(default_factory=frozenset)
 
 
 Failure = tuple[str, dict[str, Any]]
@@ -284,6 +287,17 @@ def _mandate(_dataset: Dataset, _f: Field, _raw: dict[str, Any]) -> Test:
     return test
 
 
+def _annex_row(_dataset: Dataset, _f: Field, _raw: dict[str, Any]) -> Test:
+    """A row of the county's own plan: how many it has is the county's data."""
+
+    def test(value: int, _values: Values, ctx: Context) -> Failure | None:
+        if not ctx.annex_rows or value in ctx.annex_rows:
+            return None
+        return "annex_row", {"value": value, "last": max(ctx.annex_rows)}
+
+    return test
+
+
 def _publicity_span(dataset: Dataset, _f: Field, _raw: dict[str, Any]) -> Test:
     def test(value: date, values: Values, _ctx: Context) -> Failure | None:
         span = span_of(dataset, values)
@@ -335,6 +349,7 @@ KINDS: dict[str, Kind] = {
     "characters": Kind(_characters),
     "agrees_with": Kind(_agrees_with),
     "mandate": Kind(_mandate),
+    "annex_row": Kind(_annex_row),
     "publicity_span": Kind(_publicity_span),
     "no_personal_number": Kind(_no_personal_number),
     "assumed": Kind(_assumed, of_empty=True),

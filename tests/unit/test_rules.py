@@ -24,7 +24,7 @@ from unit.rows import AUTHORITY, CLEAN, COMPANY, LEDGER, LICENCE, PENALTY, PERSO
 
 DATASETS = current_datasets(load_schemas())
 TODAY = date(2026, 11, 24)
-CONTEXT = Context(TODAY, AUTHORITY)
+CONTEXT = Context(TODAY, AUTHORITY, annex_rows=frozenset(range(1, 24)))
 SHOP = "92410421MA00000155"
 PLACEHOLDER = "00000000000000000X"
 
@@ -226,6 +226,7 @@ def _wrong(dataset: Dataset, rule: Rule) -> list[Any]:
         "not_before": ["1950-01-01"],
         "characters": ["示例★"],
         "whole": [_beyond(raw, 1)],
+        "annex_row": ["24"],
         "decimal": [_beyond(raw, FEN_PER_WAN)],
     }[rule.kind]
 
