@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import DictCursor
 
 from . import statements as sql
-from .decode import DeadLetter
+from .decode import REASONS, DeadLetter
 from .graveyard import bury, unearth
 from .load import isolated, prepare
 from .normalise import Center
@@ -28,18 +28,20 @@ def list_dead_letters(
     unit: str | None = None,
     reason: str | None = None,
     state: str | None = None,
-    since: datetime | None = None,
+    since: date | None = None,
     limit: int = 200,
 ) -> list[dict[str, Any]]:
     """Dead letters, oldest first: where, why, how often, in what state. Never a key, value or header.
 
+    `reason` is the stable word, `meaning` the same in Chinese.
+
     Args:
-        since: Only those that arrived at or after this moment.
+        since: Only those that arrived on or after this day (a moment will do as well).
     """
     where, parameters = _filter(unit=unit, reason=reason, states=(state,) if state else None, since=since)
     with con.cursor(cursor_factory=DictCursor) as cur:
         cur.execute(sql.LIST_DEAD_LETTERS.format(filter=where), {**parameters, "limit": limit})
-        return [dict(row) for row in cur.fetchall()]
+        return [{**row, "meaning": REASONS.get(row["reason"], row["reason"])} for row in cur.fetchall()]
 
 
 def replay(
@@ -48,7 +50,7 @@ def replay(
     *,
     unit: str | None = None,
     reason: str | None = None,
-    since: datetime | None = None,
+    since: date | None = None,
     who: str = "",
     dry_run: bool = True,
 ) -> Counter[str]:
@@ -112,7 +114,7 @@ def discard(
     why: str,
     unit: str | None = None,
     reason: str | None = None,
-    since: datetime | None = None,
+    since: date | None = None,
     dry_run: bool = True,
 ) -> int:
     """Mark open dead letters as discarded (nothing is deleted); returns how many it is or would be.
@@ -131,7 +133,7 @@ def discard(
 
 
 def _filter(
-    *, unit: str | None, reason: str | None, states: tuple[str, ...] | None, since: datetime | None
+    *, unit: str | None, reason: str | None, states: tuple[str, ...] | None, since: date | None
 ) -> tuple[str, dict[str, Any]]:
     conditions = {
         "unit = %(unit)s": unit,

@@ -17,6 +17,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 253_370_764_799_999
 
 
+# What an operator is told of each reason; the words before them are stable, for filters and programs.
+REASONS = {
+    "envelope": "消息头缺少或写法不对",
+    "other_county": "是别的县的消息",
+    "not_framed": "不是本系统的消息格式",
+    "unknown_schema": "还不认识的数据结构，更新本程序后重放",
+    "undecodable": "内容与所写的数据结构不符",
+    "unknown_key": "用中心没有的密钥加密，补上密钥后重放",
+    "id_of_another_unit": "事件编号已被别的单位用过",
+    "database": "数据库不接受这一行",
+    "defect": "本程序的缺陷，修好后重放",
+}
+
+
 class Message(NamedTuple):
     """A Kafka message with the topic's identity; `received_at` is the broker's append time."""
 
@@ -43,8 +57,7 @@ class DeadLetter(NamedTuple):
     """A message that cannot go on.
 
     Attributes:
-        reason: Stable word for filters: envelope, other_county, not_framed, unknown_schema, undecodable, unknown_key,
-            id_of_another_unit, database, defect.
+        reason: Stable word for filters, one of REASONS.
         detail: What exactly, without any content of the message.
         state: `dead`, or `parked` when it becomes readable once a schema or key is known.
     """
@@ -61,7 +74,7 @@ def decode(message: Message, codec: Codec, county: str) -> Arrived | DeadLetter:
     try:
         envelope = read_headers(message.headers)
         if envelope.county != county:
-            return DeadLetter(message, "other_county", "ce_source names another county", "dead", schema_id(message))
+            return DeadLetter(message, "other_county", "消息头 ce_source 写的是别的县", "dead", schema_id(message))
         return Arrived(message, envelope, codec.decode(message.value))
     except EnvelopeError as e:
         return DeadLetter(message, e.reason, str(e), "dead", schema_id(message))

@@ -184,7 +184,7 @@ def apply(
     _write_marks(cur, books)
     _write_receipts(cur, receipts)
     _tell_owners(cur, books)
-    dead = [DeadLetter(e.event.message, "id_of_another_unit", "ce_id is known from another unit") for e in foreign]
+    dead = [DeadLetter(e.event.message, "id_of_another_unit", "消息头 ce_id 的编号是别的单位先用的") for e in foreign]
     return Counter(status for _, status, _ in receipts), dead
 
 

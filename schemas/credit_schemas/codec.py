@@ -42,7 +42,7 @@ class UnknownSchema(CodecError):
 
     def __init__(self, schema_id: int) -> None:
         self.schema_id = schema_id
-        super().__init__(f"unknown schema id {schema_id}")
+        super().__init__(f"结构编号 {schema_id} 不在目录里，报送程序可能比中心新")
 
 
 class Undecodable(CodecError):
@@ -52,7 +52,7 @@ class Undecodable(CodecError):
 
     def __init__(self, schema_id: int, kind: str) -> None:
         self.schema_id = schema_id
-        super().__init__(f"body does not follow schema {schema_id} ({kind})")
+        super().__init__(f"内容不符合结构编号 {schema_id}（{kind}）")
 
 
 class Decoded(NamedTuple):
@@ -85,10 +85,10 @@ class Codec:
     def schema_id(self, data: bytes | None) -> int:
         """The schema id in the frame. Raises NotFramed."""
         if data is None or len(data) < FRAME.size:
-            raise NotFramed("value too short for a Confluent frame")
+            raise NotFramed("内容太短，没有结构编号")
         magic, schema_id = FRAME.unpack_from(data)
         if magic != MAGIC:
-            raise NotFramed(f"magic byte {magic} instead of 0")
+            raise NotFramed(f"首字节是 {magic}，应当是 0")
         return int(schema_id)
 
     def decode(self, data: bytes | None) -> Decoded:
@@ -105,7 +105,7 @@ class Codec:
         except Exception as e:  # fastavro raises a dozen unrelated types on hostile bytes
             raise Undecodable(schema_id, type(e).__name__) from None
         if body.tell() != len(data):
-            raise Undecodable(schema_id, "trailing bytes")
+            raise Undecodable(schema_id, "后面有多余的字节")
         return Decoded(raw["dataset"], schema_id, raw["version"], value)  # type: ignore[arg-type]
 
 

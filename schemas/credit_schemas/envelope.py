@@ -71,26 +71,26 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Envelope
         try:
             text[name] = found[name].decode("ascii")
         except KeyError:
-            raise EnvelopeError(f"header {name} is missing") from None
+            raise EnvelopeError(f"没有消息头 {name}") from None
         except UnicodeDecodeError:
-            raise EnvelopeError(f"header {name} is not ASCII") from None
+            raise EnvelopeError(f"消息头 {name} 不是 ASCII 字符") from None
     if text["ce_specversion"] != SPEC_VERSION:
-        raise EnvelopeError("header ce_specversion is not 1.0")
+        raise EnvelopeError("消息头 ce_specversion 不是 1.0")
     try:
         ident = UUID(text["ce_id"])
     except ValueError:
-        raise EnvelopeError("header ce_id is no UUID") from None
+        raise EnvelopeError("消息头 ce_id 不是 UUID") from None
     if ident.version != 7:
-        raise EnvelopeError("header ce_id is no UUIDv7")
+        raise EnvelopeError("消息头 ce_id 不是第 7 版的 UUID")
     source, kind = text["ce_source"].split("/"), text["ce_type"].split(".")
     if len(source) != 3 or source[0] or not source[1] or not source[2]:
-        raise EnvelopeError("header ce_source is not /<county>/<unit>")
+        raise EnvelopeError("消息头 ce_source 应当写作 /区划代码/单位代码")
     if len(kind) != 3 or kind[0] != "credit" or not NAME.fullmatch(kind[1]) or kind[2] not in ACTS:
-        raise EnvelopeError("header ce_type is not credit.<dataset>.<act>")
+        raise EnvelopeError("消息头 ce_type 应当写作 credit.数据集.动作")
     try:
         time = datetime.fromisoformat(text["ce_time"])
     except ValueError:
-        raise EnvelopeError("header ce_time is no RFC 3339 time") from None
+        raise EnvelopeError("消息头 ce_time 不是 RFC 3339 的时间") from None
     time = time if time.tzinfo else time.replace(tzinfo=UTC)
     return Envelope(ident, source[1], source[2], kind[1], kind[2], time, _replaces(found.get("ce_replaces")))
 
@@ -101,4 +101,4 @@ def _replaces(raw: bytes | None) -> UUID | None:
     try:
         return UUID(raw.decode("ascii"))
     except ValueError:
-        raise EnvelopeError("header ce_replaces is no UUID") from None
+        raise EnvelopeError("消息头 ce_replaces 不是 UUID") from None

@@ -359,12 +359,13 @@ def _vocabulary(catalogue: Catalogue) -> Table:
 
     rows = (
         (cn, f"`{kind}`", of(kind, RULES["words"]), of(kind, RULES["sources"]) or "数据集的依据", known[kind])
-        for kind, cn in ((kind, STANDARD["rule_kinds"][kind]) for kind in RULE_KINDS)
+        for kind, cn in ((kind, STANDARD["rule_kinds"].get(kind, kind)) for kind in RULE_KINDS)
     )
     return table(("种类", "代码", "要求", "依据", "条数"), (3, 5, 13, 8, 2), rows)
 
 
 def _filled(template: str) -> str:
     """A sentence of the vocabulary with words in place of what a rule would put in."""
-    names = {name: STANDARD["placeholders"][name] for _, name, _, _ in Formatter().parse(template) if name}
+    known = STANDARD["placeholders"]
+    names = {name: known.get(name, f"（{name}）") for _, name, _, _ in Formatter().parse(template) if name}
     return template.format(**names)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from datetime import date
 
 import pytest
 
 from credit_consumer import deadletters
+from credit_consumer.decode import REASONS
 from credit_consumer.errors import NotReady
 from credit_consumer.run import consume
 from credit_schemas.codec import FRAME
@@ -105,6 +107,9 @@ def test_what_cannot_be_read_becomes_a_dead_letter_and_stops_nothing(world):
         ("envelope", "dead", 1002, 1),
         ("other_county", "dead", 1002, 1),
     ]
+    for told in world.query("SELECT reason, detail FROM ingest.dead_letter"):
+        assert told["reason"] in REASONS
+        assert re.search("[\u4e00-\u9fff]", told["detail"]), told["detail"]
 
 
 def test_dead_letters_are_listed_without_any_content(world):
@@ -112,6 +117,10 @@ def test_dead_letters_are_listed_without_any_content(world):
         found = deadletters.list_dead_letters(con, unit="ecology", state="parked")
     con.close()
     assert [f["reason"] for f in found] == ["unknown_schema"]
+    assert (found[0]["meaning"], found[0]["detail"]) == (
+        REASONS["unknown_schema"],
+        "结构编号 4242 不在目录里，报送程序可能比中心新",
+    )
     assert not {"key", "value", "headers"} & set(found[0])
 
 

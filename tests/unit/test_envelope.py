@@ -96,7 +96,7 @@ def test_a_malformed_header_is_refused(name: str, content: str) -> None:
 
 @pytest.mark.parametrize("headers", [None, []])
 def test_no_headers_at_all_are_a_defect_too(headers: list[tuple[str, bytes]] | None) -> None:
-    with pytest.raises(EnvelopeError, match="missing"):
+    with pytest.raises(EnvelopeError, match="没有消息头"):
         read_headers(headers)
 
 
