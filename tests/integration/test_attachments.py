@@ -18,6 +18,8 @@ from click.testing import CliRunner
 import attachment_files as files
 from credit_local.cli import credit, told
 from credit_producer.attachments import AttachmentFolder, check_with_files, hand_over, waiting
+from credit_producer.cli import cli as producer
+from credit_producer.settings import unit_config_path, write_unit_config
 from credit_schemas.attachments import limit, sealing_context
 from credit_schemas.rules import Context
 from credit_schemas.sealed_files import seal_file
@@ -28,6 +30,7 @@ from credit_warehouse.attachments import Damaged, Store
 from credit_warehouse.keys import storage_keys
 from credit_warehouse.settings import load_settings
 from events import PASSWORDS, World, build_world
+from producer_support import write_csv
 
 UNITS = ["market", "edu"]
 REPORT = {"GZ_FJBXH": "8", "GZ_QJ": "2026-09", "GZ_CLLB": "活动照片", "GZ_NRZY": "在社区设点宣传。"}
@@ -401,6 +404,49 @@ def run(world: World, tmp_path: Path, *arguments: str) -> Any:
         return CliRunner().invoke(credit, ["attachments", *arguments], env=env)
     finally:
         load_settings.cache_clear()
+
+
+def test_a_clerks_table_and_its_photos_go_the_whole_way_and_only_the_digests_pass_kafka(
+    world, con, inbox, tmp_path, monkeypatch
+):
+    photo, plan = files.picture(seed=31), files.docx("社区宣传方案")
+    folder = folder_with(tmp_path, {"照片/现场.jpg": photo, "方案.docx": plan})
+    row = {**REPORT, "GZ_BT": "全程", "GZ_FJ": "照片/现场.jpg；方案.docx"}
+    table = write_csv(folder / "九月.csv", [row, row | {"GZ_BT": "缺照片", "GZ_FJ": "没有.jpg"}], "work_report")
+    monkeypatch.setenv("CREDIT_HOME", str(tmp_path / "department"))
+    write_unit_config(
+        unit_config_path("market"),
+        unit="market",
+        county=world.county.code,
+        bootstrap=world.county.server.bootstrap,
+        username="unit.market",
+        password=world.county.passwords["unit.market"],
+        center_key=str(world.center.keys.center[-1].public),
+        cafile=world.county.server.cafile,
+        attachments=inbox / "market",
+    )
+    sent = CliRunner().invoke(producer, ["send", str(table), "--dataset", "工作报告", "--unit", "market"])
+    assert sent.exit_code == 1, sent.output  # the second row's photo is not there
+    assert "找不到这个文件" in sent.output
+    assert "附件 2 个已加密" in sent.output
+    status = CliRunner().invoke(producer, ["status", "--unit", "market"])
+    assert "附件：2 个等中心收取" in status.output
+
+    assert world.consume() == {"loaded": 1, "rejected": 1}
+    assert len(books.missing(con)) == 2
+    assert run(world, tmp_path, "collect").exit_code == 0
+    assert books.missing(con) == []
+    store = Store(tmp_path / "store", storage_keys(world.settings.keys or Path()))
+    out = tmp_path / "取出.docx"
+    books.get(con, store, digest_of(plan), out, who="张三", why="季度评估")
+    assert out.read_bytes() == plan
+
+    log = b"".join(
+        p.read_bytes() for p in (world.county.server.folder / "data").glob(f"{world.county.intake('market')}-0/*.log")
+    )
+    assert "方案.docx".encode() in log
+    assert photo[20:60] not in log
+    assert plan[30:70] not in log
 
 
 def test_the_commands_collect_list_give_and_clean(world, inbox, tmp_path):
