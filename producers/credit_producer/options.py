@@ -80,6 +80,21 @@ report_option = click.option(
     help="把全部问题写成 CSV 文件，可用 Excel 或 WPS 打开。",
 )
 file_argument = click.argument("file", type=click.Path(path_type=Path), metavar="文件")
+file_or_source = click.argument("file", type=click.Path(path_type=Path), metavar="[文件]", required=False)
+sql_option = click.option(
+    "--sql",
+    type=click.Path(path_type=Path),
+    metavar="来源.toml",
+    help="不读文件，改读数据库：这个文件说明读哪张表（见部门接入指南）。",
+)
+
+
+def one_source(file: Path | None, sql: Path | None) -> None:
+    """A usage error unless there is just one of a file and a database source."""
+    if file is None and sql is None:
+        raise click.MissingParameter("要读数据库，请用 --sql。", param_hint="'文件'", param_type="argument")
+    if file is not None and sql is not None:
+        raise click.UsageError("写了文件，又写了 --sql；两样只能有一样。")
 
 
 def find_dataset(catalogue: Catalogue, name: str, hint: str = "--dataset") -> Dataset:
@@ -132,8 +147,8 @@ def announce_reading(file: Path) -> None:
 
 
 @contextmanager
-def progress(rows: Iterable[T], total: int, label: str) -> Iterator[Iterable[T]]:
+def progress(rows: Iterable[T], total: int | None, label: str) -> Iterator[Iterable[T]]:
     """The rows, with a bar on standard error when a person is watching and it will take a while."""
-    hidden = total < BAR_FROM_ROWS or not sys.stderr.isatty()
+    hidden = total is None or total < BAR_FROM_ROWS or not sys.stderr.isatty()
     with click.progressbar(rows, length=total, label=label, file=sys.stderr, hidden=hidden) as bar:
         yield bar

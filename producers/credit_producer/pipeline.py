@@ -71,6 +71,9 @@ class Outcome:
     replaces: int | None = None
     # The primary key of a database row; empty for a row of a file.
     key: str = ""
+    # The department's own key of the record, and the row's watermark; None for a row of a file.
+    source_key: str | None = None
+    mark: object = None
     # The files the row names, found fit; empty for a rejected row.
     held: tuple[Held, ...] = ()
 
@@ -136,6 +139,10 @@ class CheckedRows:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the source."""
         self._source.close()
 
     @property
@@ -147,6 +154,10 @@ class CheckedRows:
     def notices(self) -> list[str]:
         """Remarks on the source as a whole, Chinese."""
         return list(self._source.notices)
+
+    def source_key(self, key: str) -> str | None:
+        """The department's own key of a row with this primary key; None where rows have none."""
+        return None
 
     def __iter__(self) -> Iterator[Outcome]:
         """Check row after row. Raises what reading the source raises."""
@@ -160,7 +171,9 @@ class CheckedRows:
             told = [Told("", fault.address, f"file.{fault.code}", "reject", fault.message) for fault in row.faults]
             problems = [Problem(t.column, t.rule, t.severity, t.message) for t in told]
             checked = Checked("reject", problems, [], {}, {})
-            return Outcome(self.name, row.row, row.line, "reject", told, [], {}, checked, cells, key=row.key)
+            return Outcome(
+                self.name, row.row, row.line, "reject", told, [], {}, checked, cells, key=row.key, mark=row.mark
+            )
         imported = self._importer.row(cells) if self._importer else None
         brought = imported.cells if imported else cells
         checked, held = check_with_files(self.dataset, brought, self._context, self._folder)
@@ -185,6 +198,8 @@ class CheckedRows:
             cells=cells,
             replaces=replaces,
             key=row.key,
+            source_key=self.source_key(row.key),
+            mark=row.mark,
             held=held if checked.verdict != "reject" else (),
         )
 

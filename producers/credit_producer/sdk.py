@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.check import Checked
@@ -54,6 +54,13 @@ class Answer:
     problems: tuple[Problem, ...]
     changes: tuple[Change, ...]
     normalised: dict[str, str]
+
+
+class Kept(NamedTuple):
+    """Under which `ce_id` a row is kept; None where nothing was to be sent. `unchanged`: an earlier event says it."""
+
+    ce_id: str | None
+    unchanged: bool = False
 
 
 class CreditProducer:
@@ -249,28 +256,35 @@ class CreditProducer:
             self.spool.requeue(since)
             return self.flush()
 
-    def accept(self, dataset: Dataset, outcomes: Iterable[Outcome]) -> list[str | None]:
-        """Put checked rows of a file into the spool with one sync of the disk; their files are handed over before.
+    def accept(self, dataset: Dataset, outcomes: Iterable[Outcome]) -> list[Kept]:
+        """Put checked rows into the spool with one sync of the disk; their files are handed over before.
 
-        Returns the `ce_id` of each row; None for one that by law must not be reported. Raises AttachmentError.
+        A row of a database (one with a key) that says what its last event said is not sent again. A row that by law
+        must not be reported has no `ce_id`. Raises AttachmentError.
         """
         moment = self._now()
         events = []
         held: list[Held] = []
-        for o in outcomes:
+        rows = list(outcomes)
+        for o in rows:
             held.extend(o.held)
             if o.file != self._file:
                 self._file, self._made = o.file, {}
             earlier = self._made.get(o.replaces) if o.replaces else None
+            place = Place(f"{o.file}/{o.key}", o.row) if o.key else Place(o.file, o.row, o.line)
             event = self._event(
-                dataset, o.checked, o.cells, moment, place=Place(o.file, o.row, o.line), replaces=earlier
+                dataset, o.checked, o.cells, moment, source_key=o.source_key, place=place, replaces=earlier
             )
             events.append(event)
             if event is not None:
                 self._made[o.row] = event.ce_id
         self._hand_over(held)
-        kept = iter(self.spool.add(e for e in events if e is not None))
-        return [None if e is None else next(kept) for e in events]
+        known = [self.spool.known(e) if e and o.key else None for e, o in zip(events, rows, strict=True)]
+        kept = iter(self.spool.add(e for e, same in zip(events, known, strict=True) if e and not same))
+        return [
+            Kept(None) if e is None else Kept(same, True) if same else Kept(next(kept))
+            for e, same in zip(events, known, strict=True)
+        ]
 
     def _take(
         self,

@@ -167,7 +167,7 @@ def read_settings(path: Path) -> UnitSettings:
     except UnicodeDecodeError:
         raise SettingsError(path, [("", "不是 UTF-8 编码")]) from None
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(path, [("", f"不是正确的 TOML（{_place(error)}）")]) from None
+        raise SettingsError(path, [("", f"不是正确的 TOML（{toml_place(error)}）")]) from None
     _resolve(raw, path)
     try:
         settings = UnitSettings.model_validate(raw)
@@ -247,7 +247,8 @@ def _defect(error: Any) -> tuple[str, str]:
     return key, _WRONG.get(error["type"], "格式不对")
 
 
-def _place(error: tomllib.TOMLDecodeError) -> str:
+def toml_place(error: tomllib.TOMLDecodeError) -> str:
+    """Where a TOML file is wrong, in Chinese."""
     # Only the place: the parser's own words may quote a line with a password in it.
     found = str(error).rpartition("(at ")[2].rstrip(")")
     return found.replace("line ", "第 ").replace(", column ", " 行第 ") + " 列" if "line" in found else "文件末尾"

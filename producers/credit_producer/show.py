@@ -17,6 +17,7 @@ from credit_schemas.problems import NOT_REPORTABLE
 
 from .files import FileRefused, safe_text
 from .pipeline import Outcome
+from .sql import SourceError
 
 # More bad rows than this nobody reads on a screen; the rest is in the report file.
 SCREEN_ROWS = 50
@@ -44,15 +45,16 @@ def row_json(outcome: Outcome) -> dict[str, Any]:
         "problems": [p._asdict() for p in outcome.problems],
         "changes": [c._asdict() for c in outcome.changes],
         "normalised": outcome.normalised,
+        **({"key": outcome.key} if outcome.key else {}),
     }
 
 
-def refused_json(path: Path, refused: FileRefused) -> dict[str, Any]:
-    """The one line of a file that is refused whole."""
+def refused_json(path: Path, refused: FileRefused | SourceError) -> dict[str, Any]:
+    """The one line of a file (or database source) that is refused whole."""
     problem = {
         "column": "",
         "cell": "",
-        "rule": f"file.{refused.code}",
+        "rule": f"{'file' if isinstance(refused, FileRefused) else 'sql'}.{refused.code}",
         "severity": "reject",
         "message": refused.message,
     }

@@ -131,6 +131,21 @@ class Spool:
                 kept.append(e.ce_id)
         return kept
 
+    def known(self, event: SpoolEvent) -> str | None:
+        """The `ce_id` of the last event of that record when it says the same, whatever has become of it; else None."""
+        last = self._one("SELECT ce_id, digest, act FROM event WHERE key = ? ORDER BY seq DESC LIMIT 1", event.key)
+        return str(last[0]) if last and last[1:] == (event.digest, event.act) else None
+
+    def bookmark(self, name: str) -> str | None:
+        """How far a source has been read into this spool, in its own words."""
+        found = self._one("SELECT value FROM meta WHERE name = ?", f"bookmark/{name}")
+        return str(found[0]) if found else None
+
+    def set_bookmark(self, name: str, value: str) -> None:
+        """Keep how far a source has been read; only after its rows are in here."""
+        with self._transaction():
+            self._con.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"bookmark/{name}", value))
+
     def queued(self, limit: int) -> list[Queued]:
         """The next events to send, in order."""
         rows = self._all(
@@ -239,8 +254,9 @@ class Spool:
         self._con.execute("PRAGMA synchronous = FULL")
         self._con.execute("PRAGMA secure_delete = ON")  # a dropped value is gone from the file, too
         with self._transaction():
-            if self._tables():  # another process may have been faster
+            if self._tables():  # another process may have been faster, or an earlier release made it
                 self._recognise()
+                self._con.execute("CREATE INDEX IF NOT EXISTS event_key ON event (key, seq)")
                 return
             for statement in (resources.files(__package__) / "spool.sql").read_text(encoding="utf-8").split(";\n"):
                 self._con.execute(statement)

@@ -94,7 +94,7 @@ def test_help_is_chinese_in_the_c_locale(command):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["check"], "缺少参数 '文件'"),
+        (["check", "--dataset", "penalty", "--unit", "market"], "缺少参数 '文件'"),
         (["check", "f.csv"], "缺少选项 '--dataset'"),
         (["check", "f.csv", "--dataset"], "要带一个值"),
         (["check", "a.csv", "b.csv", "--dataset", "penalty", "--unit", "market"], "多了参数（b.csv）"),

@@ -13,28 +13,30 @@ from credit_schemas.dataset import Dataset
 
 from ..files import FileRefused
 from ..options import EXIT_REFUSED, EXIT_REJECTED, CannotWrite, announce_reading, note
-from ..pipeline import CheckedFile, Outcome
+from ..pipeline import CheckedRows, Outcome
 from ..show import Report, Summary, print_json, refused_json, row_json
+from ..sql import SourceError
 
 
 @contextmanager
 def told_when_refused(file: Path, as_json: bool) -> Iterator[None]:
-    """Inside, a file that is refused whole is told of (one JSON line, or a sentence) and ends the command."""
+    """Inside, a file or source that is refused whole is told of (a JSON line, or a sentence) and ends the command."""
     announce_reading(file)
     try:
         yield
-    except FileRefused as refused:
+    except (FileRefused, SourceError) as refused:
         if as_json:
             print_json(refused_json(file, refused))
         else:
-            note(f"文件 {file} 没有读取：{refused.message}")
+            said = "没有读取" if isinstance(refused, FileRefused) else "没有读完"
+            note(f"{file} {said}：{refused.message}")
         raise click.exceptions.Exit(EXIT_REFUSED) from None
 
 
 class Teller:
     """Tells of rows: as JSON lines at once, or for a person as a summary at the end; and into the report file."""
 
-    def __init__(self, checked: CheckedFile, dataset: Dataset, as_json: bool, report: Path | None) -> None:
+    def __init__(self, checked: CheckedRows, dataset: Dataset, as_json: bool, report: Path | None) -> None:
         """Say the remarks on the file and create the report; a report that cannot be written ends the command."""
         self.summary = Summary(dataset)
         self._as_json = as_json

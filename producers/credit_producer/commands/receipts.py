@@ -85,7 +85,9 @@ def _show(receipts: Any, new: int) -> None:
 
 
 def _line(receipt: Mapping[str, Any], status: str) -> str:
-    where = f"{receipt['file']} 第 {receipt['line']} 行" if receipt.get("file") else f"事件 {receipt.get('ce_id')}"
+    where = receipt.get("file") or f"事件 {receipt.get('ce_id')}"
+    if receipt.get("line"):
+        where = f"{where} 第 {receipt['line']} 行"
     said = [str(p.get("message", "")) for p in receipt.get("problems") or ()]
     reasons = " ".join(text for text in [str(receipt.get("note") or ""), *said] if text)
     return f"{status} {where}：{reasons}" if reasons else f"{status} {where}"

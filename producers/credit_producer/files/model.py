@@ -55,6 +55,7 @@ class SourceRow:
             `heading_order`).
         faults: row-level faults, empty for a sound row.
         key: the primary key of a database row; empty for a row of a file.
+        mark: the watermark of a database row.
     """
 
     row: int
@@ -62,6 +63,7 @@ class SourceRow:
     cells: Mapping[str, Cell]
     faults: tuple[Fault, ...] = ()
     key: str = ""
+    mark: object = None
 
     @property
     def where(self) -> str:
