@@ -28,6 +28,8 @@ def write_docx(issued: Issued, path: Path) -> str:
     _page(document, told)
     _title(document, told)
     _table(document, issued.facts.head)
+    for doubt in issued.facts.doubts:
+        _small(document, doubt, COLOURS["bad"])
     _small(document, told.statement)
     _table(document, told.overview, header=True)
     for number, section in zip(told.numerals, issued.facts.sections, strict=False):
@@ -83,7 +85,9 @@ def _title(document: Any, told: Words) -> None:
         for i, label in enumerate(told.labels):
             if i:
                 _run(p, "　")
-            _shade(_run(p, f"\u00a0{label.text}\u00a0", size=11, colour="FFFFFF", font=HEADING_FONT), COLOURS[label.kind])
+            _shade(
+                _run(p, f"\u00a0{label.text}\u00a0", size=11, colour="FFFFFF", font=HEADING_FONT), COLOURS[label.kind]
+            )
     document.add_paragraph().paragraph_format.line_spacing = Pt(8)
 
 
@@ -108,10 +112,10 @@ def _heading(document: Any, text: str) -> None:
     _run(p, text, size=14, colour=COLOURS["strong"], font=HEADING_FONT, bold=False)
 
 
-def _small(document: Any, text: str) -> None:
+def _small(document: Any, text: str, colour: str = COLOURS["soft"]) -> None:
     p = document.add_paragraph()
     p.paragraph_format.space_before, p.paragraph_format.space_after = Pt(3), Pt(3)
-    _run(p, text, size=9.5, colour=COLOURS["soft"])
+    _run(p, text, size=9.5, colour=colour)
 
 
 def _table(document: Any, rows: Any, *, header: bool = False) -> None:

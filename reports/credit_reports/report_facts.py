@@ -21,6 +21,7 @@ from credit_schemas.dataset import SCOPES, SECTIONS
 from credit_schemas.dates import LONG_TERM
 from credit_schemas.masking import mask_name
 
+from .collisions import KINDS as DOUBTS
 from .credit_file import LIVE, Cell, CreditFile, Entry
 from .records import HIDDEN
 from .subjects import KINDS
@@ -28,6 +29,7 @@ from .subjects import KINDS
 LABELS = resources.files(__package__) / "labels.json"
 DISPUTED = "异议处理中"
 NOTHING = "截至本报告出具之日，未查询到此类信息。"
+DOUBT = "注意：本主体的身份有待核对（{}），核对之前，所列信息可能不都属于本主体。"
 STATEMENT = "无评分、仅事实"
 # Roles that say who it is about or who sent it: told once at the head or in the entry's last line, not in its table.
 # Of the deciding body the name is enough.
@@ -67,6 +69,7 @@ class Facts:
     Attributes:
         records: How many records are in it.
         left_out: How many live records are not, because they may not go so far as `scope`.
+        doubts: What is not settled about who the subject is; told at the head, because records may be another's.
     """
 
     subject_id: int
@@ -82,6 +85,7 @@ class Facts:
     scope: str
     records: int
     left_out: int
+    doubts: tuple[str, ...] = ()
 
     @property
     def digest(self) -> bytes:
@@ -90,6 +94,7 @@ class Facts:
             "about": [self.title, self.name, [list(label) for label in self.labels], self.head],
             "as_of": self.as_of.isoformat(),
             "scope": self.scope,
+            "doubts": self.doubts,
             "sections": self.sections,
         }
         hasher = hashes.Hash(hashes.SM3())
@@ -138,6 +143,7 @@ def gather(file: CreditFile, catalogue: Catalogue, *, as_of: date, scope: str = 
         scope=scope,
         records=len(shown),
         left_out=len(current) - len(shown),
+        doubts=tuple(DOUBT.format(DOUBTS[kind]) for kind in sorted({c["kind"] for c in file.collisions})),
     )
 
 

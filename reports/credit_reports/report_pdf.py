@@ -111,6 +111,7 @@ SUBTITLE = _style("subtitle", 10.5, alignment=TA_CENTER, textColor=_SOFT)
 HEADING = _style("heading", 14, textColor=_STRONG, spaceBefore=16, spaceAfter=5)
 BLOCK = _style("block", 10.5, spaceBefore=7, spaceAfter=4)
 SMALL = _style("small", 9.5, textColor=_SOFT, spaceBefore=4, spaceAfter=4)
+DOUBT = _style("doubt", 9.5, textColor=HexColor("#" + COLOURS["bad"]), spaceBefore=4)
 NAME = _style("name", 9.5, textColor=_SOFT)
 VALUE = _style("value", 9.5)
 CENTRED = _style("centred", 9.5, alignment=TA_CENTER)
@@ -122,7 +123,9 @@ def _story(issued: Issued, told: Words, ink: _Ink) -> list[Any]:
     story += [Paragraph(ink.marked(line), SUBTITLE) for line in told.subtitle]
     if told.labels:
         story += [Spacer(1, 8), _labels(told, ink)]
-    story += [Spacer(1, 10), _table(issued.facts.head, ink), Paragraph(ink.marked(told.statement), SMALL)]
+    story += [Spacer(1, 10), _table(issued.facts.head, ink)]
+    story += [Paragraph(ink.marked(doubt), DOUBT) for doubt in issued.facts.doubts]
+    story.append(Paragraph(ink.marked(told.statement), SMALL))
     story.append(_overview(told, ink))
     for number, section in zip(told.numerals, issued.facts.sections, strict=False):
         story += _section(number, section, ink)

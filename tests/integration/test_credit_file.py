@@ -269,6 +269,22 @@ def test_without_a_register_the_identity_is_told_with_who_says_it(world, reader,
 
 
 @pytest.mark.usefixtures("empty")
+def test_a_doubt_about_who_it_is_stands_at_the_head_until_it_is_settled(world, reader, row, tmp_path):
+    short = PERSON[:6] + PERSON[8:17]
+    number = report(world, {**PERSON_PENALTY, "CF_WSH": row["CF_WSH"], "CF_XDR_ZJHM": short})
+    report(world, {**PERSON_PENALTY, "CF_WSH": row["CF_WSH"], "CF_XDR_ZJHM": PERSON, "CF_XDR_MC": "王五"}, "edu")
+    assert "15 位号码对应几个姓名" in facts_of(world, reader, number).doubts[0]
+    for suffix in (".docx", ".pdf"):
+        out = tmp_path / f"f{suffix}"
+        assert "身份有待核对" in run(world, "report", number, "--out", str(out)).output
+        assert "所列信息可能不都属于本主体" in text_of(out)
+    (doubt,) = json.loads(run(world, "subjects", "collisions", "--json").output)
+    settled = run(world, "subjects", "settle", doubt["about"], "--by", "核对人", "--reason", "同一人，曾用名")
+    assert settled.exit_code == 0
+    assert facts_of(world, reader, number).doubts == ()
+
+
+@pytest.mark.usefixtures("empty")
 def test_the_digest_changes_with_the_content_and_with_nothing_else(world, reader, row):
     report(world, row)
     before = facts_of(world, reader, COMPANY).digest

@@ -31,8 +31,8 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     default=SCOPES[0],
     help="公开范围：社会公开（默认）、政务共享（政务部门之间）、授权查询（本人或经本人授权）。",
 )
-@click.option("--by", "who", help="出具人，默认是登录用户；登记在册。")
-@click.option("--purpose", default="", help="用途，如 招标投标；登记在册。")
+@click.option("--by", "who", metavar="姓名", help="出具人，默认是登录用户；登记在册。")
+@click.option("--purpose", default="", metavar="用途", help="用途，如 招标投标；登记在册。")
 @click.option("--font", type=FILE, help="PDF 用的中文字体文件（TrueType）。")
 @as_of_option
 def report(
@@ -94,7 +94,7 @@ def list_command(as_json: bool) -> None:
 
 @reports.command()
 @click.argument("number", metavar="编号")
-@click.option("--code", help="报告上的验证码（空格、大小写不限）。")
+@click.option("--code", metavar="验证码", help="报告上的验证码（空格、大小写不限）。")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="收到的文件，原样。")
 def check(number: str, code: str | None, file: Path | None) -> None:
     """核对一份信用报告是否由本中心出具、有没有改动；不符时退出码为 1。"""

@@ -33,10 +33,10 @@ from .options import database, emit_json, json_option, table
 def subject_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Whom a command is about: a code in the argument, or one of the options."""
     for option in (
-        click.option("--id-type", default="身份证", help="与 --person 一起：证件类型，默认身份证。"),
+        click.option("--id-type", default="身份证", metavar="类型", help="与 --person 一起：证件类型，默认身份证。"),
         click.option("--person", is_flag=True, help="自然人：按提示输入证件号码，不显示、不留在历史记录里。"),
-        click.option("--record", type=click.UUID, help="按一条记录的编号找它的主体。"),
-        click.option("--subject", "subject_id", type=click.IntRange(min=1), help="主体编号。"),
+        click.option("--record", type=click.UUID, metavar="编号", help="按一条记录的编号找它的主体。"),
+        click.option("--subject", "subject_id", type=click.IntRange(min=1), metavar="编号", help="主体编号。"),
         click.argument("given", metavar="[统一社会信用代码|注册号|主体编号|记录编号]", required=False),
     ):
         command = option(command)
@@ -167,9 +167,11 @@ def collisions(everything: bool, as_json: bool) -> None:
 
 @subjects.command()
 @click.argument("about", metavar="对象")
-@click.option("--by", "who", required=True, help="核对人的姓名。")
-@click.option("--reason", required=True, help="怎样核对的、结论是什么。")
-@click.option("--subject", "subject_id", type=click.IntRange(min=1), help="注册号有争议的：归哪个主体（编号）。")
+@click.option("--by", "who", required=True, metavar="姓名", help="核对人的姓名。")
+@click.option("--reason", required=True, metavar="理由", help="怎样核对的、结论是什么。")
+@click.option(
+    "--subject", "subject_id", type=click.IntRange(min=1), metavar="编号", help="注册号有争议的：归哪个主体（编号）。"
+)
 def settle(about: str, who: str, reason: str, subject_id: int | None) -> None:
     """办结一项核对；姓名和理由会记录在案。以后又有新的情况，会重新列出。"""
     with database("quality") as con:

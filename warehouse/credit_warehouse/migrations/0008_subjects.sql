@@ -3,6 +3,7 @@
 
 -- Digest of the 15-digit form of a citizen number (region, birth without the century, serial): 18-digit numbers of people
 -- born a hundred years apart share it. Keyed like `lookup`; other documents have none.
+-- Persons from before this migration get it when their number comes again: it cannot be made without the key.
 ALTER TABLE core.person ADD COLUMN short bytea;
 CREATE INDEX person_short ON core.person (short) WHERE short IS NOT NULL;
 -- A number first seen with 18 digits keeps the 15 digits too when they come later.
