@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -264,14 +265,23 @@ class World:
 
 
 def build_world(
-    make_county: Any, postgres_server: PostgresServer, folder: Path, units: list[str], **kafka: Any
+    make_county: Any,
+    postgres_server: PostgresServer,
+    folder: Path,
+    units: list[str],
+    datasets: Iterable[Mapping[str, Any]] = (),
+    **kafka: Any,
 ) -> World:
-    """A center with these units; units' codes as in the shipped county folder."""
+    """A center with these units; units' codes as in the shipped county folder. `datasets` are schemas of its own."""
     county = make_county(units, **kafka)
     home = folder / county.code
     shutil.copytree(SHIPPED / "410421", home / "county")
     settings_file = home / "county" / "county.toml"
     settings_file.write_text(settings_file.read_text("utf-8").replace('"410421"', f'"{county.code}"', 1), "utf-8")
+    for schema in datasets:
+        own = home / "county" / "datasets" / f"{schema['dataset']}.v{schema['version']}.avsc"
+        own.parent.mkdir(exist_ok=True)
+        own.write_text(json.dumps(schema, ensure_ascii=False), "utf-8")
     create_keys(home / "keys")
     name = f"center_{county.code}"
     create_roles(postgres_server.superuser_dsn, name, PASSWORDS)
