@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import psycopg2
 import pytest
+from click.testing import CliRunner
 
+from credit_local.cli import credit
 from credit_schemas.uuid7 import uuid7
 from events import World, build_world
 from unit.rows import AUTHORITY, COMPANY, PENALTY, PERSON, PERSON_PENALTY
@@ -234,6 +237,21 @@ def test_acts_that_come_before_their_record_wait_and_are_done_when_it_comes(worl
     assert [world.landed(e)["state"] for e in (correct, dispute, withdraw)] == ["accepted"] * 3
     assert [r["status"] for r in world.receipts(withdraw)] == ["waiting", "loaded"]
     assert world.settle_waiting() == {}
+
+
+def test_ops_see_what_waits_and_what_it_waits_for(world, row, monkeypatch):
+    for name, value in world.environment().items():
+        monkeypatch.setenv(name, value)
+    act = world.act("market", "withdraw", AC_LYZJ=row["CF_WSH"])
+    world.feed(act)
+    shown = CliRunner().invoke(credit, ["waiting", "--unit", "市场监管局"])
+    assert shown.exit_code == 0, shown.output
+    (line,) = [line for line in shown.output.splitlines() if str(act.ce_id) in line]
+    assert "行政处罚" in line
+    assert "误报撤回" in line
+    assert row["CF_WSH"] in line
+    listed = json.loads(CliRunner().invoke(credit, ["waiting", "--json"]).output)
+    assert str(act.ce_id) in {w["ce_id"] for w in listed}
 
 
 def test_an_act_that_waits_is_answered_as_it_stands_when_sent_again(world, row):
