@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,16 @@ from credit_schemas.rules import Context
 from credit_schemas.sealed_files import seal_file
 from credit_schemas.sealing import generate_center_key
 from credit_warehouse import attachment_books as books
-from credit_warehouse.attachment_intake import Busy, Collected, NoInbox, alone, collect, unit_folders
+from credit_warehouse.attachment_intake import (
+    ARRIVING_S,
+    Busy,
+    Collected,
+    NoInbox,
+    StoreFailed,
+    alone,
+    collect,
+    unit_folders,
+)
 from credit_warehouse.attachments import Damaged, Store
 from credit_warehouse.keys import storage_keys
 from credit_warehouse.settings import load_settings
@@ -210,7 +220,12 @@ def test_a_file_sealed_for_another_unit_another_center_or_bent_on_the_way_is_ref
     content[-20] ^= 1
     path.write_bytes(bytes(content))
     (inbox / "market" / f"{'b' * 64}.sealed").write_bytes(b"short")
-    assert {r.reason for r in take(world, con, store, inbox).refused} == {"sealed", "damaged"}
+    # They may still be on their way; a while later they are refused.
+    first = take(world, con, store, inbox)
+    assert (first.refused, len(first.waiting)) == ([], 3)
+    for path in (inbox / "market").iterdir():
+        os.utime(path, (time.time() - 2 * ARRIVING_S,) * 2)
+    assert [r.reason for r in take(world, con, store, inbox).refused] == ["sealed"] * 3
     assert books.stored(con) == []
 
     # A key that the center may yet be given: the file waits.
@@ -292,6 +307,16 @@ def _read_only(unlink: Any, folder: Path) -> Any:
 def test_a_share_that_is_not_mounted_is_no_day_without_files(tmp_path):
     with pytest.raises(NoInbox, match="网络盘"):
         unit_folders(tmp_path / "nothing", UNITS)
+
+
+def test_a_store_that_cannot_be_written_loses_nothing_and_says_so(world, con, store, inbox):
+    digest = sealed_into(inbox, world, files.picture(seed=15))
+    store.root.write_text("a file where the store should be")
+    with pytest.raises(StoreFailed, match="读写出错"):
+        take(world, con, store, inbox)
+    assert (inbox / "market" / f"{digest}.sealed").exists()
+    store.root.unlink()
+    assert take(world, con, store, inbox).stored == 1
 
 
 def test_two_collections_at_once_are_one_too_many(world, con, store, inbox):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from psycopg2.extensions import connection, cursor
 from credit_schemas.attachment_kinds import kind_of, recognise_any
 from credit_schemas.attachments import AttachmentRefused, limit, sealing_context
 from credit_schemas.seal_errors import SealError
-from credit_schemas.sealed_files import HEADER_SIZE, open_file, sealed_size
+from credit_schemas.sealed_files import open_file, sealed_size
 from credit_schemas.sealing import CenterKey
 
 from .attachments import AttachmentError, Incoming, Store
@@ -30,6 +31,8 @@ SEALED = re.compile(r"([0-9a-f]{64})\.sealed")
 REFUSED = ".refused.txt"
 # Any number that nothing else of ours locks.
 LOCK = 0x6174746163  # "attac"
+# A file that does not open and is younger than this may still be on its way: not every tool uploads under another name.
+ARRIVING_S = 300.0
 
 NAMED = "SELECT DISTINCT name, size FROM quality.named_attachment WHERE digest = %s AND unit = %s"
 KEEP = """
@@ -66,6 +69,18 @@ class NoInbox(AttachmentError):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         super().__init__(f"没有交接文件夹 {folder}：网络盘可能没有连上。请检查后再试，或用 --from 指明。")
+
+
+class StoreFailed(AttachmentError):
+    """The store cannot be written (disk full, no right), or the share went away while it was read."""
+
+    retriable = True
+
+    def __init__(self, error: OSError) -> None:
+        self.errno = error.errno
+        super().__init__(
+            f"附件读写出错（{error.strerror}）：{error.filename or '交接文件夹'}。请检查磁盘和网络盘，再收取一次。"
+        )
 
 
 class Refusal(NamedTuple):
@@ -126,14 +141,17 @@ def collect(con: connection, store: Store, keys: Iterable[CenterKey], folders: d
 
     Raises:
         Busy: another process is at it.
-        OSError: the store cannot be written.
+        StoreFailed: the store cannot be written.
     """
     held = tuple(keys)
     done = Collected()
     with alone(con):
         for unit, folder in sorted(folders.items()):
-            for path in sorted(p for p in folder.iterdir() if SEALED.fullmatch(p.name)):
-                _take(con, store, held, unit, path, done)
+            for path in _handed_over(folder):
+                try:
+                    _take(con, store, held, unit, path, done)
+                except OSError as error:
+                    raise StoreFailed(error) from error
     return done
 
 
@@ -161,6 +179,10 @@ def _take(con: connection, store: Store, keys: tuple[CenterKey, ...], unit: str,
             con.rollback()
             done.waiting.append(f"{unit}/{path.name}：{error}")
             return
+        if _arriving(path):
+            con.rollback()
+            done.waiting.append(f"{unit}/{path.name}：打不开，可能还没有传完")
+            return
         told = "打不开：不是本单位为中心加密的文件，或传送中损坏；请用报送程序重新发送。"
         _refuse(con, Refusal(unit, digest, "sealed", told), path, done)
     except _Unreadable as error:
@@ -168,6 +190,18 @@ def _take(con: connection, store: Store, keys: tuple[CenterKey, ...], unit: str,
         done.waiting.append(f"{unit}/{path.name}：读不出来（{error}）")
         return
     _remove(path, done)
+
+
+def _handed_over(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if SEALED.fullmatch(p.name))
+    except OSError as error:
+        raise StoreFailed(error) from error
+
+
+def _arriving(path: Path) -> bool:
+    # Either side of now: the clock of a share may be ahead.
+    return abs(time.time() - path.lstat().st_mtime) < ARRIVING_S
 
 
 def _judge(cur: cursor, came: Incoming, unit: str, digest: str) -> str:
@@ -224,6 +258,4 @@ def _opened(path: Path) -> Iterator[tuple[BufferedReader, int]]:
             raise _Unreadable("不是文件")
         if found.st_size > sealed_size(limit("bytes_per_file")):
             raise AttachmentRefused("too_large", f"文件超过 {limit('bytes_per_file') >> 20} MB；请压缩或拆分。")
-        if found.st_size < HEADER_SIZE:
-            raise AttachmentRefused("damaged", "文件不完整；请用报送程序重新发送。")
         yield stream, found.st_size
