@@ -25,7 +25,7 @@ def write_docx(issued: Issued, path: Path) -> str:
     """Write the document; returns "": no character is missing, the reader's own fonts draw them."""
     document = Document()
     told = words(issued)
-    _page(document, told)
+    _page(document, told, issued)
     _title(document, told)
     _table(document, issued.facts.head)
     for doubt in issued.facts.doubts:
@@ -41,7 +41,7 @@ def write_docx(issued: Issued, path: Path) -> str:
     return ""
 
 
-def _page(document: Any, told: Words) -> None:
+def _page(document: Any, told: Words, issued: Issued) -> None:
     section = document.sections[0]
     section.page_width, section.page_height = Cm(21), Cm(29.7)
     section.left_margin = section.right_margin = Cm(2.2)
@@ -52,6 +52,9 @@ def _page(document: Any, told: Words) -> None:
     normal.element.rPr.rFonts.set(qn("w:eastAsia"), BODY_FONT)
     normal.paragraph_format.space_after = Pt(0)
     core = document.core_properties
+    # The library's template is of 2013 and names the library as its author.
+    core.created = core.modified = issued.at
+    core.last_modified_by = told.issuer
     core.title, core.author, core.comments, core.language = told.title, told.issuer, "", "zh-CN"
     head = section.header.paragraphs[0]
     head.style = normal  # the style of headers has tab stops of its own

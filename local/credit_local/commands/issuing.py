@@ -55,7 +55,7 @@ def report(
         found = find_subject(con, catalogue, given, subject_id, record, person, id_type)
         file = read_file(con, catalogue, read_subject(con, catalogue, found))
         facts = gather(file, catalogue, as_of=as_of or datetime.now(zone).date(), scope=scope)
-        by = (who or "").strip() or getpass.getuser()
+        by = (who or "").strip() or _login()
         issued, missing = issue(con, facts, out, who=by, zone=zone, purpose=purpose.strip(), font=font)
     click.echo(f"已出具 {issued.number}：{facts.name}，{facts.records} 条信息，写入 {out}。")
     if facts.left_out:
@@ -64,6 +64,13 @@ def report(
         click.echo(f"注意：这个主体的身份有待核对（{doubt['about']}），见 credit subjects collisions。", err=True)
     if missing:
         click.echo(f"字体里没有这些字，在文件里画成了“〓”：{missing}。可以用 --font 换一个字体。", err=True)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        raise click.UsageError("请用 --by 写明出具人。") from None
 
 
 @click.group()
