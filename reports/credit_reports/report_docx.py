@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _page(document: Any, told: Words, issued: Issued) -> None:
     normal.paragraph_format.space_after = Pt(0)
     core = document.core_properties
     # The library's template is of 2013 and names the library as its author.
-    core.created = core.modified = issued.at
+    core.created = core.modified = issued.at.astimezone(UTC)
     core.last_modified_by = told.issuer
     core.title, core.author, core.comments, core.language = told.title, told.issuer, "", "zh-CN"
     head = section.header.paragraphs[0]
