@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("forwarding", "恢复一个暂停的目的地"),
     "figures": ("reading", "数字：合格、迟报、疑似瞒报，按单位和数据集"),
     "records": ("reading", "记录：数据仓库里的数据（个人号码不显示）"),
+    "obligations": ("obligations", "任务：分解表各行的应报、已报、零报告、逾期"),
     "subjects": ("subjects", "主体：信用档案、按名称查找、身份核对"),
     "report": ("issuing", "信用报告：为一个主体出具 .docx 或 PDF"),
     "reports": ("issuing", "信用报告：出具过的，核对真伪"),

@@ -67,3 +67,11 @@ class UnknownForm(ReportsError):
     def __init__(self, suffix: str) -> None:
         self.suffix = suffix
         super().__init__(f"不能写“{suffix or '没有扩展名的'}”文件；请把 --out 写成 .docx 或 .pdf。")
+
+
+class UnfitForDuty(ReportsError):
+    """obligations.toml asks of a dataset what it cannot tell; `role` is what it lacks."""
+
+    def __init__(self, dataset: str, role: str) -> None:
+        self.dataset, self.role = dataset, role
+        super().__init__(f"数据集“{dataset}”没有 {role} 这一列，不能用于这项任务；请改县目录的 obligations.toml。")

@@ -1,0 +1,75 @@
+"""`credit obligations`: what is due, received, overdue and nil, per row of the plan's annex, unit and period."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import click
+
+from credit_reports.duties import STATUSES, Duty, Tally, duties, tally
+from credit_schemas.catalogue import load_catalogue
+
+from .options import Day, as_of_option, database, emit_json, json_option, table
+
+# Titles run to hundreds of characters (row 22); a line of a terminal does not.
+TITLE = 20
+
+
+@click.command()
+@as_of_option
+@click.option("--unit", help="只看一个单位（代码或任何称呼），逐项列出。")
+@click.option("--row", "annex_row", type=int, help="只看分解表的一行（序号），逐个单位列出。")
+@click.option("--all", "everything", is_flag=True, help="本年度的全部期间，不只是本期和上一期。")
+@click.option("--from", "since", type=Day(), help="从这一天所在的期间起。")
+@click.option("--to", "until", type=Day(), help="到这一天所在的期间为止。")
+@json_option
+def obligations(
+    as_of: date | None,
+    unit: str | None,
+    annex_row: int | None,
+    everything: bool,
+    since: date | None,
+    until: date | None,
+    as_json: bool,
+) -> None:
+    """工作分解表各项任务的完成情况：应报、已报、零报告、逾期，按单位和期间；默认本期和上一期。"""
+    catalogue = load_catalogue()
+    today = as_of or datetime.now(catalogue.county.zone).date()
+    if everything and (since or until):
+        raise click.UsageError("--all 和 --from、--to 只能用一种。")
+    if annex_row is not None and annex_row not in {o.annex_row for o in catalogue.county.obligations}:
+        raise click.BadParameter(f"分解表没有第 {annex_row} 行。", param_hint="--row")
+    code = catalogue.county.units.resolve(unit).code if unit else None
+    if everything:
+        since = date(today.year, 1, 1)
+    with database("reader") as con:
+        found = duties(con, catalogue, today, code, annex_row, since=since, until=until)
+    if as_json:
+        emit_json(d.record() for d in found)
+        return
+    click.echo(f"截至 {today}。期限带“?”的是暂定：工作日表还没有到那一年。\n")
+    table(
+        ["行", "任务", "期间", "期限", "占比", "应报", "已报", "零报告", "逾期", "未到期", "自愿"],
+        [_summary(t) for t in tally(found)],
+    )
+    if unit or annex_row is not None:
+        click.echo()
+        table(
+            ["行", "单位", "期间", "期限", "状态", "条数", "最早收到", "还缺", "说明"],
+            [_line(d, {x.id: x.cn for x in catalogue.datasets.values()}) for d in found],
+        )
+    else:
+        click.echo("\n逐项看：credit obligations --unit 单位，或 --row 序号。")
+
+
+def _summary(t: Tally) -> list[object]:
+    due = f"{t.due_on}{'?' if t.provisional else ''}"
+    counts = [t.bound, t.received, t.nil, t.overdue, t.due, t.voluntary]
+    return [t.annex_row, t.title[:TITLE], t.period, due, t.ratio or "", *counts]
+
+
+def _line(d: Duty, names: dict[str, str]) -> list[object]:
+    status = STATUSES[d.status] + ("（迟）" if d.late else "") + ("（自愿）" if d.voluntary else "")
+    missing = "、".join([*(names[m] for m in d.missing), *d.materials_missing])
+    due = f"{d.due_on}{'?' if d.provisional else ''}"
+    return [d.annex_row, d.name, d.period, due, status, d.rows, d.first_received, missing, d.remark]
