@@ -280,8 +280,12 @@ def _span(unit: Unit) -> str:
     return f"{unit.name}的有效期为 {unit.valid_from or '最初'} 至 {unit.valid_to or '今'}"
 
 
-def unit_record(unit: Unit) -> dict[str, Any]:
-    """The unit as the catalogue prints it: plain JSON values, dates in ISO form or null."""
+def unit_record(unit: Unit, units: Units) -> dict[str, Any]:
+    """The unit as the catalogue prints it: plain JSON values, dates in ISO form or null.
+
+    `groups` are the collective spellings (各成员单位) that mean it among others: so whoever has the whole list can
+    resolve every spelling, to the one unit that bears it or to the units of a group.
+    """
     return {
         "code": unit.code,
         "name": unit.name,
@@ -289,6 +293,7 @@ def unit_record(unit: Unit) -> dict[str, Any]:
         "uscc": unit.uscc,
         "aliases": list(unit.aliases),
         "kind": unit.kind,
+        "groups": [spelling for g in units.groups if unit in units.members_of(g) for spelling in g.spellings],
         "valid_from": unit.valid_from.isoformat() if unit.valid_from else None,
         "valid_to": unit.valid_to.isoformat() if unit.valid_to else None,
     }

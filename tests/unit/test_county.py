@@ -11,11 +11,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from credit_consumer.check import Checked, check
 from credit_consumer.decode import Arrived, Message, decode
+from credit_local.cli import credit
 from credit_producer.pipeline import row_context
 from credit_schemas import county as county_module
 from credit_schemas.catalogue import Catalogue, load_catalogue
@@ -26,7 +28,7 @@ from credit_schemas.county_errors import CountyDataError, CountyNotFound, Unknow
 from credit_schemas.envelope import Envelope, write_headers
 from credit_schemas.forms import read_row
 from credit_schemas.identifiers import uscc_org_part_ok, uscc_problem
-from credit_schemas.obligations import obligation_record, responsible
+from credit_schemas.obligations import obligation_record, reckoned_by, responsible
 from credit_schemas.sealing import Opener
 from credit_schemas.units import Unit, Units, county_prefixes, spelling_key, unit_record
 from credit_schemas.uuid7 import uuid7
@@ -39,6 +41,9 @@ BODY = [
     *("县委文明办", "县教体局", "县公安局", "县税务局", "县财政局", "县文广旅局", "县委组织部", "县商务局"),
     *("县民政局", "团县委"),
 ]
+# Collective spellings of the body text.
+BODY_GROUPS = ["各成员单位", "各乡镇（示范区）", "县直有关部门单位", "各有关部门"]
+SEED = Path(__file__).parents[3] / "shared" / "seed" / "宝信用办〔2022〕2号.txt"
 COUNTY = load_county(county_module.SHIPPED / "410421")
 UNITS = COUNTY.units
 
@@ -144,6 +149,39 @@ def test_a_city_level_prefix_does_not_eat_the_name_of_the_market_bureau() -> Non
     units = Units([bureau], prefixes=county_prefixes("云台市", ["河南省"]))
     for spelling in ("市场监督管理局", "市市场监督管理局", "云台市市场监管局", "河南省云台市市场监管局", "市场监管局"):
         assert units.resolve(spelling).code == "market"
+
+
+def listed() -> list[dict]:
+    """The units as `credit catalogue units --json` prints them."""
+    printed = CliRunner().invoke(credit, ["catalogue", "units", "--json"], env={"CREDIT_COUNTY": "410421"})
+    assert printed.exit_code == 0, printed.output
+    return json.loads(printed.output)
+
+
+def test_the_printed_units_resolve_every_spelling_of_annex_and_body_to_one_unit_or_to_a_group() -> None:
+    units = listed()
+    spellings = {unit for row in ANNEX for unit in row["units"]} | set(BODY) | set(BODY_GROUPS)
+    meant: dict[str, set[str]] = {}
+    for spelling in spellings:
+        bearers = {u["code"] for u in units if spelling in (u["name"], u["full_name"], *u["aliases"])}
+        members = {u["code"] for u in units if spelling in u["groups"]}
+        assert bool(bearers) != bool(members), spelling
+        assert len(bearers) <= 1, spelling
+        meant[spelling] = bearers or members
+    townships = {r.name for r in COUNTY.regions if r.parent == COUNTY.code}
+    assert {u["name"] for u in units if u["code"] in meant["各乡镇"]} == townships
+    assert meant["各成员单位"] == {u.code for u in UNITS if u.member}
+
+
+@pytest.mark.skipif(not SEED.is_file(), reason="the plan's text does not come with the project")
+def test_every_responsible_unit_that_the_plans_text_names_in_brackets_is_known() -> None:
+    body = SEED.read_text(encoding="utf-8").split("附件\n")[0].replace("\n", "")
+    named = re.findall(r"（((?:牵头单位|县)[^（）]*)）", body)
+    duties = [text for text in named if "负责" in text or "责任单位" in text]
+    assert len(duties) == 14
+    assert all(len(UNITS.expand(text)) >= 1 for text in duties)
+    # Those of (十二).
+    assert {"org", "industry", "commerce"} <= {u.code for u in UNITS.expand(duties[11])}
 
 
 # Dates
@@ -259,14 +297,40 @@ def test_double_publicity_is_due_seven_working_days_after_the_decision() -> None
     assert COUNTY.count_decision_day is False
 
 
+@pytest.mark.parametrize("row", range(1, 24))
+def test_a_duty_asks_only_for_datasets_that_exist_and_can_tell_what_it_needs(row: int) -> None:
+    duty, catalogue = COUNTY.obligations[row - 1], load_catalogue(COUNTY.folder)
+    named = {*duty.datasets, *duty.denominators, *duty.condition_datasets, *duty.ratio_datasets}
+    assert named <= catalogue.datasets.keys()
+    for name in {*duty.condition_datasets, *duty.ratio_datasets}:
+        assert {"subject.code", "decision.date"} <= catalogue.datasets[name].by_role.keys()
+    if duty.ratio_datasets:
+        (counts,) = (catalogue.datasets[name] for name in duty.denominators)
+        assert set(duty.ratio_counted) <= set(counts.by_role["kind"].code_set.values)
+    if duty.workdays:
+        assert all({"authority.code", "document.no"} <= catalogue.datasets[n].by_role.keys() for n in duty.datasets)
+    # A report must be able to say for which row and which period it is.
+    for name in {"work_report", "nil_return"} & {*duty.datasets, "nil_return"}:
+        assert {"annex_row", "period"} <= catalogue.datasets[name].by_role.keys()
+
+
+def test_what_must_be_handed_in_is_the_list_that_was_read_from_the_annex() -> None:
+    assert {o.annex_row: list(o.hand_in) for o in COUNTY.obligations} == {r["row"]: r["artifacts"] for r in ANNEX}
+
+
+def test_a_duty_without_a_stated_period_is_due_by_the_end_of_the_year() -> None:
+    assert {o.annex_row for o in COUNTY.obligations if reckoned_by(o, COUNTY) == "yearly"} == {4, 14, 17, 18, 19}
+    assert {o.annex_row for o in COUNTY.obligations if reckoned_by(o, COUNTY) == "monthly"} == {2, 8, 9, 20}
+
+
 def test_the_lead_unit_is_the_one_the_plan_names() -> None:
     leads = {o.annex_row: obligation_record(o, COUNTY)["lead"] for o in COUNTY.obligations if o.lead}
     assert leads == {2: "reform", 8: "publicity", 10: "reform"}
 
 
 def test_catalogue_records_are_plain_json() -> None:
-    record = unit_record(UNITS.get("ecology"))
-    assert list(record) == ["code", "name", "full_name", "uscc", "aliases", "kind", "valid_from", "valid_to"]
+    record = unit_record(UNITS.get("ecology"), UNITS)
+    assert list(record) == ["code", "name", "full_name", "uscc", "aliases", "kind", "groups", "valid_from", "valid_to"]
     assert {"环保", "生态局", "县生态环境局"} <= set(record["aliases"])
     assert json.loads(json.dumps(record)) == record
     records = [obligation_record(o, COUNTY) for o in COUNTY.obligations]
@@ -466,6 +530,9 @@ def test_a_wrong_unit_is_shown_with_line_and_column(other: Path, change: dict[st
         ("groups.toml", "kinds = [1]", "groups.toml 第 4 行，列 kinds：应为文字列表"),
         ("groups.toml", "units = [", "groups.toml 第 4 行"),
         ("obligations.toml", 'lead = "某局"', "obligations.toml 第 11 行，列 lead：单位目录里没有“某局”。"),
+        ("obligations.toml", 'condition_datasets = ["名单"]', "列 condition_datasets：“名单”不是数据集代码"),
+        ("obligations.toml", 'ratio_datasets = ["black_list"]', "列 ratio_datasets：占比要写全 ratio_datasets、"),
+        ("obligations.toml", 'ratio_counted = ["企业"]', "占比要写全 ratio_datasets、ratio_code_prefixes、"),
         ("obligations.toml", 'fulfil = "some"', "obligations.toml 第 11 行，列 fulfil：“some”应为 any"),
         (
             "obligations.toml",
@@ -490,6 +557,19 @@ def test_a_wrong_line_is_shown_with_its_place(other: Path, file: str, line: str,
         ("county.toml", "= 5", '= "5"', "county.toml 第 10 行，列 report_within_workdays：应为整数。"),
         ("county.toml", "site_name", "sitename", "county.toml 第 1 行，列 site_name：缺少这一项。"),
         ("county.toml", "= true", "= yes", "county.toml 第 11 行"),
+        (
+            "county.toml",
+            "pass_rate = 0.95",
+            "duty_grace_workdays = 11",
+            "county.toml 第 12 行，列 duty_grace_workdays：应为 0 到 10 个工作日。",
+        ),
+        ("county.toml", "pass_rate = 0.95", 'duty_grace_workdays = "5"', "列 duty_grace_workdays：应为整数。"),
+        (
+            "county.toml",
+            "pass_rate = 0.95",
+            'unstated_period = "weekly"',
+            "county.toml 第 12 行，列 unstated_period：应为 monthly、quarterly、yearly 之一。",
+        ),
         ("units.csv", ",kind,", ",sort,", "units.csv 第 1 行，列 kind：表头缺少这一列。"),
         ("units.csv", ",valid_to", ",until", "units.csv 第 1 行，列 until：没有这一列；可用的列："),
         ("groups.toml", "[[group]]", "[group]", "groups.toml 列 group：应写成 [[group]]。"),

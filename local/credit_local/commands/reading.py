@@ -109,8 +109,9 @@ def catalogue() -> None:
 @catalogue.command()
 @json_option
 def units(as_json: bool) -> None:
-    """责任单位：代码、名称、统一社会信用代码、别名。"""
-    found = [unit_record(u) for u in load_catalogue().county.units]
+    """责任单位：代码、名称、统一社会信用代码、别名，属于哪些集合称谓（各成员单位等）。"""
+    known = load_catalogue().county.units
+    found = [unit_record(u, known) for u in known]
     if as_json:
         emit_json(found)
         return
