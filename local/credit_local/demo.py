@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -25,6 +24,7 @@ from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_warehouse.connect import dsn
 from credit_warehouse.settings import ENV_FILE, Settings
 
+from .demo_examples import Sent, report_examples
 from .demo_files import Upload, write_files
 from .errors import LocalError
 from .stack import Stack
@@ -46,23 +46,14 @@ WHERE d.state IN ('due', 'sent', 'unknown')
 """
 
 
-@dataclass
-class Sent:
-    """What became of one file at the department's door."""
-
-    upload: Upload
-    rows: int = 0
-    refused: int = 0
-    ce_ids: list[str] = field(default_factory=list)
-    rejected: Counter[str] = field(default_factory=Counter)
-
-
 def run_demo(stack: Stack, say: Say) -> list[dict[str, Any]]:
-    """Run the whole road; returns one line per file for the closing table. Raises LocalError."""
+    """Run the whole road; returns one line per file or dataset for the closing table. Raises LocalError."""
     catalogue = load_catalogue()
     settings = Settings(_env_file=stack.home / ENV_FILE, home=stack.home)  # type: ignore[call-arg]
     uploads = write_files(stack.home / "demo", catalogue, date.today())
     sent = [_send(stack, upload, say) for upload in uploads]
+    say("报送：其余各数据集的样例（程序接口）…")
+    sent += report_examples(stack.home, catalogue, {u.dataset for u in uploads})
     con = psycopg2.connect(dsn(settings, "reader"))
     con.autocommit = True
     try:
@@ -70,9 +61,10 @@ def run_demo(stack: Stack, say: Say) -> list[dict[str, Any]]:
         # Two rows of one file that say the same are one event.
         ids = sorted({ce_id for s in sent for ce_id in s.ce_ids})
         _wait(lambda: _landed(con, ids) >= len(ids), LOAD_TIMEOUT_S, "入库没有在规定时间内完成", "loader", stack)
+        say(f"附件：中心收取工作报告的照片和文件 …{_collect(stack)}")
         say("质量检查和上报：由 Airflow 自动触发 …")
         _wait(lambda: _settled(con), ROAD_TIMEOUT_S, "质量检查或上报没有在规定时间内完成", "airflow-scheduler", stack)
-        _receipts(stack, uploads, say)
+        _receipts(stack, [u.unit for u in uploads], say)
         return [_line(con, catalogue, s) for s in sent]
     finally:
         con.close()
@@ -85,7 +77,7 @@ def _send(stack: Stack, upload: Upload, say: Say) -> Sent:
     # 1 says that some rows were refused, which is what the demo is there to show.
     if done.returncode not in (0, 1) or not done.stdout:
         raise LocalError(f"报送 {upload.path.name} 没有成功：{done.stderr.strip() or done.stdout[-500:]}")
-    sent = Sent(upload)
+    sent = Sent(upload.unit, upload.dataset, upload.path.name)
     for line in done.stdout.splitlines():
         row = json.loads(line)
         sent.rows += 1
@@ -107,13 +99,28 @@ def _producer(stack: Stack, arguments: list[str]) -> subprocess.CompletedProcess
     )
 
 
+def _collect(stack: Stack) -> str:
+    """Have the center take what the units handed over; what it says of it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "credit_local", "attachments", "collect"],
+        env={**os.environ, "CREDIT_HOME": str(stack.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LocalError(f"附件没有收好：{done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout.strip()
+
+
 def _landed(con: connection, ce_ids: list[str]) -> int:
     return int(_one(con, "SELECT count(*) FROM landing.event WHERE ce_id = ANY(%s::uuid[])", [ce_ids]))
 
 
 def _settled(con: connection) -> bool:
-    """Nothing is unchecked, and every destination has answered for all that is not held."""
-    if _one(con, "SELECT count(*) FROM exchange.mark WHERE checked_run IS NULL"):
+    """Nothing is unchecked or still to be taken, and every destination has answered for all that is not held."""
+    # A mark goes when every destination has taken it.
+    if _one(con, "SELECT count(*) FROM exchange.mark"):
         return False
     answered = _one(con, "SELECT count(DISTINCT destination) FROM exchange.delivery WHERE acked_at IS NOT NULL")
     return answered == len(destination_ids()) and not _one(con, STILL_OPEN)
@@ -127,8 +134,8 @@ def _wait(done: Callable[[], bool], timeout_s: float, what: str, service: str, s
         time.sleep(POLL_S)
 
 
-def _receipts(stack: Stack, uploads: list[Upload], say: Say) -> None:
-    for unit in dict.fromkeys(upload.unit for upload in uploads):
+def _receipts(stack: Stack, units: list[str], say: Say) -> None:
+    for unit in dict.fromkeys(units):
         done = _producer(stack, ["receipts", "--unit", unit, "--json"])
         if done.returncode != 0:
             raise LocalError(f"{unit} 没有取到回执：{done.stderr.strip()}")
@@ -137,10 +144,10 @@ def _receipts(stack: Stack, uploads: list[Upload], say: Say) -> None:
 
 
 def _line(con: connection, catalogue: Catalogue, sent: Sent) -> dict[str, Any]:
-    unit, dataset = sent.upload.unit, catalogue.datasets[sent.upload.dataset]
+    unit, dataset = sent.unit, catalogue.datasets[sent.dataset]
     slice_ = [unit, dataset.id]
     return {
-        "file": sent.upload.path.name,
+        "title": sent.title,
         "rows": sent.rows,
         "refused": sent.refused,
         "why": sent.rejected,

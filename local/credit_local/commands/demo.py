@@ -32,10 +32,10 @@ def demo(ctx: click.Context) -> None:
     say("完成。")
     click.echo()
     table(
-        ["文件", "行数", "退回", "入库", "检查项", "暂停", "已上报", "上级已确认"],
+        ["文件、数据集", "行数", "退回", "入库", "检查项", "暂停", "已上报", "上级已确认"],
         [
             [
-                line["file"],
+                line["title"],
                 line["rows"],
                 line["refused"],
                 line["loaded"],
