@@ -412,6 +412,21 @@ def test_a_status_whose_generation_is_in_doubt_refuses_the_file(tmp_path):
     assert outcome.verdict == "accept"
 
 
+@pytest.mark.parametrize("name", ["a.xlsx", "a.csv"])
+def test_files_of_two_standards_joined_are_not_read_by_the_wrong_one(tmp_path, name):
+    found = CATALOGUE.dataset("licence")
+    new = [[f.cn for f in found.fields], [{**found.examples[0], "XK_ZT": "2"}.get(f.column) for f in found.fields]]
+    old = table("licence", [{"XK_ZT": "2"}])
+    for joined in (old + new, new + old):
+        (first, second), _ = checked(write(tmp_path / name, joined), "licence")
+        assert "file.heading_order" not in told(first)
+        assert told(second) == {"file.heading_order"}
+        assert second.normalised == {}
+    (one, two), notices = checked(write(tmp_path / name, old + old), "licence")
+    assert {one.verdict, two.verdict} == {"warn"}
+    assert any("重复的表头" in text for text in notices)
+
+
 def test_a_mix_is_one_line_row_0_and_exit_2(tmp_path):
     path = write(tmp_path / "a.csv", table("penalty", [{}], more=["处罚内容"]))
     result = CliRunner().invoke(cli, ["check", str(path), "--dataset", "penalty", "--unit", "market", "--json"])

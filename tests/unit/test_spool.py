@@ -283,3 +283,32 @@ def test_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolUnusable):
         Spool(tmp_path / "file" / "market.sqlite")
+
+
+def test_what_an_event_says_is_known_whatever_became_of_the_last_one(spool):
+    assert spool.known(event()) is None
+    [first] = spool.add([event()])
+    assert spool.known(event()) == first
+    spool.mark_sent(q.seq for q in spool.queued(10))
+    spool.store_receipts([receipt(first, "loaded")])
+    spool.forget_settled(datetime.now(UTC) + KEEP_SETTLED + timedelta(days=1))
+    assert spool.known(event()) == first
+    assert spool.known(event("other")) is None
+    spool.add([event("other")])
+    assert spool.known(event()) is None  # back to what it once was is a change, too
+
+
+def test_a_bookmark_is_kept_with_the_events_and_an_older_spool_gets_its_index(tmp_path):
+    path = tmp_path / "market.sqlite"
+    with Spool(path) as first:
+        assert first.bookmark("penalty/frxzcf") is None
+        first.set_bookmark("penalty/frxzcf", "1")
+        first.set_bookmark("penalty/frxzcf", "2")
+        name = first.id
+    with sqlite3.connect(path) as con:
+        con.execute("DROP INDEX event_key")
+    con.close()
+    with Spool(path) as again:
+        assert (again.bookmark("penalty/frxzcf"), again.id) == ("2", name)
+        plan = again._all("EXPLAIN QUERY PLAN SELECT 1 FROM event WHERE key = ? ORDER BY seq DESC", b"k")
+        assert "event_key" in str(plan)

@@ -28,8 +28,8 @@ def told_when_refused(file: Path, as_json: bool) -> Iterator[None]:
         if as_json:
             print_json(refused_json(file, refused))
         else:
-            said = "没有读取" if isinstance(refused, FileRefused) else "没有读完"
-            note(f"{file} {said}：{refused.message}")
+            what, said = ("文件", "没有读取") if isinstance(refused, FileRefused) else ("来源", "没有读完")
+            note(f"{what} {file} {said}：{refused.message}")
         raise click.exceptions.Exit(EXIT_REFUSED) from None
 
 

@@ -209,7 +209,7 @@ def read_csv(path: Path, matchers: Sequence[Matcher], limits: Limits, out: Frame
             "分隔符是不是逗号，再重新提交。",
         )
     delimiter, at, matcher, heading, width, above = found
-    table = Table("csv", heading, width, matcher, limits)
+    table = Table("csv", heading, width, matcher, limits, matchers)
     lines = Lines(path, encoding)
     try:
         # The rows above the heading are cut without a width, exactly as when the heading was found.

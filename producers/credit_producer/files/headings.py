@@ -74,13 +74,13 @@ class HeadingRow:
 
 
 def best_heading(rows: Sequence[Mapping[int, object]], matchers: Sequence[Matcher]) -> int | None:
-    """The index of the row with the most known headings (the first of equals), None if no row is plausible."""
-    best, most = None, 0
-    for index, cells in enumerate(rows):
-        known = known_headings(cells, matchers)
-        if known > most:
-            best, most = index, known
-    return best
+    """The index of the heading row: the first that knows half as many headings as the best; None if none is plausible.
+
+    Not simply the best one: of two tables joined in one file, the first would pass for a title.
+    """
+    known = [known_headings(cells, matchers) for cells in rows]
+    most = max(known, default=0)
+    return next((index for index, count in enumerate(known) if most and 2 * count >= most), None)
 
 
 def known_headings(cells: Mapping[int, object], matchers: Sequence[Matcher]) -> int:

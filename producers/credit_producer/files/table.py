@@ -6,11 +6,12 @@ Wholly empty rows are the one exception; they are no data and take no number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .footer import MOST, word_of_footer
-from .headings import HeadingRow, Matcher, heading_row, is_repeated
+from .headings import HeadingRow, Matcher, is_repeated
+from .layouts import read_heading
 from .model import FileRefused, Limits
 from .places import FileKind, address, listed
 from .wire import FrameWriter, Layout, Value, WireFault
@@ -39,7 +40,13 @@ class Table:
     """Takes raw rows after the heading row, writes data rows, remembers what a person must be told."""
 
     def __init__(
-        self, kind: FileKind, heading: HeadingRow, width: int | None, matcher: Matcher, limits: Limits
+        self,
+        kind: FileKind,
+        heading: HeadingRow,
+        width: int | None,
+        matcher: Matcher,
+        limits: Limits,
+        matchers: Sequence[Matcher],
     ) -> None:
         if len(heading.columns) + len(heading.unknown) > limits.columns:
             raise FileRefused("too_many_columns", f"表头超过 {limits.columns} 列。请删去多余的列后重新提交。")
@@ -48,6 +55,7 @@ class Table:
         self.first = heading
         self.width = width
         self.matcher = matcher
+        self.matchers = matchers
         self.limits = limits
         self.layout: Layout = tuple(heading.columns.items())
         self.disordered = 0  # line of a repeated heading that could not be followed; 0: none
@@ -87,7 +95,7 @@ class Table:
             faults.append(
                 (
                     "heading_order",
-                    f"第{self.disordered}行又出现一行表头，但列不全或有重复，无法确定本行各列的含义。请拆成两个文件提交。",
+                    f"第{self.disordered}行又出现一行表头，但列不全、有重复，或是另一种标准的列名，无法确定本行各列的含义。请拆成两个文件提交。",
                     "",
                 )
             )
@@ -129,20 +137,31 @@ class Table:
     def _repeats_heading(self, raw: RawRow) -> bool:
         found = is_repeated(raw.cells, self.heading, self.matcher)
         if found is None:
-            return False
+            return self._foreign_heading(raw)
         if {code: column for column, code in found.items()} == dict(self.heading.columns):
             self.repeated.append(raw.line)
             self.disordered = 0
             return True
         try:
-            self.heading = heading_row(raw.line, raw.cells, self.matcher, self.kind)
+            layout, heading = read_heading(raw.line, raw.cells, self.matchers, self.kind)
         except FileRefused:
             self.disordered = raw.line
             return True
+        if layout is not self.matcher:
+            self.disordered = raw.line
+            return True
+        self.heading = heading
         self.disordered = 0
         self.layout = tuple(self.heading.columns.items())
         self.width = raw.width
         self.remapped.append(raw.line)
+        return True
+
+    def _foreign_heading(self, raw: RawRow) -> bool:
+        """Whether a row is a heading row of another layout (files joined that were written by different standards)."""
+        if not any(is_repeated(raw.cells, self.heading, other) for other in self.matchers if other is not self.matcher):
+            return False
+        self.disordered = raw.line
         return True
 
     def notices(self) -> list[str]:

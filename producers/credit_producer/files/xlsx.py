@@ -61,7 +61,7 @@ def read_xlsx(path: Path, matchers: Sequence[Matcher], limits: Limits, out: Fram
                 if at is None:
                     continue
                 matcher, heading = read_heading(first[at].line, first[at].cells, matchers, "xlsx")
-                table = Table("xlsx", heading, None, matcher, limits)
+                table = Table("xlsx", heading, None, matcher, limits, matchers)
                 table.take(chain(first[at + 1 :], rows), out)
             if facts.rows_seen != facts.rows_given:
                 raise FileRefused(

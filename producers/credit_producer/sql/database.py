@@ -125,6 +125,8 @@ class Database:
         if dialect == "postgresql":
             options["postgresql_readonly"] = True
         connection = self._engine.connect().execution_options(**options)
+        if self._engine.driver == "psycopg2":
+            _days_beyond_python(connection.connection.dbapi_connection)
         if dialect in _READ_ONLY:
             connection.exec_driver_sql(_READ_ONLY[dialect])
         return connection
@@ -162,6 +164,23 @@ def _sqlite(path: str | None) -> sqlite3.Connection:
     # SQLite does not check its text: what is no UTF-8 is told with its row and does not end the pass.
     found.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     return found
+
+
+def _days_beyond_python(connection: Any) -> None:
+    """A day that Python has no date for (4713 BC, year 10000) comes as its text: it is told with its row."""
+    from psycopg2 import extensions
+
+    def forgiving(caster: Any) -> Any:
+        def cast(text: str | None, cursor: Any) -> Any:
+            try:
+                return caster(text, cursor)
+            except (ValueError, OverflowError):
+                return text
+
+        return cast
+
+    for caster in (extensions.PYDATE, extensions.PYDATETIME, extensions.PYDATETIMETZ):
+        extensions.register_type(extensions.new_type(caster.values, "day", forgiving(caster)), connection)
 
 
 def _told(error: BaseException, doing: str) -> SourceError:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..errors import ProducerError
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ProducerError, SettingsError
 
 
 class SourceError(ProducerError):
@@ -13,6 +16,16 @@ class SourceError(ProducerError):
         self.message = message
         self.retriable = retriable
         super().__init__(message)
+
+
+class BadDescription(SettingsError):
+    """The file that describes a source is wrong; `defects` holds (key, what is wrong)."""
+
+    def __init__(self, path: Path, defects: Sequence[tuple[str, str]]) -> None:
+        self.path = path
+        self.defects = tuple(defects)
+        listing = "；".join(f"{key}：{text}" if key else text for key, text in self.defects)
+        ProducerError.__init__(self, f"来源说明 {path} 不能用：{listing}。请对照部门接入指南第七节改正后重试。")
 
 
 def not_installed() -> SourceError:

@@ -27,8 +27,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..errors import SettingsError, why
+from ..errors import why
 from ..settings import toml_place
+from .errors import BadDescription
 
 NAME = re.compile(r"[\w.-]{1,60}")
 _SELECT = re.compile(r"\s*(?:select|with)\b", re.IGNORECASE)
@@ -134,23 +135,23 @@ def read_source(path: Path) -> SourceSettings:
     """Read the description of a source.
 
     Raises:
-        SettingsError: naming the file and every key at fault; what stands in the file is not quoted.
+        BadDescription: naming the file and every key at fault; what stands in the file is not quoted.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(path, [("", f"读不出来：{why(error)}")]) from None
+        raise BadDescription(path, [("", f"读不出来：{why(error)}")]) from None
     except UnicodeDecodeError:
-        raise SettingsError(path, [("", "不是 UTF-8 编码")]) from None
+        raise BadDescription(path, [("", "不是 UTF-8 编码")]) from None
     except tomllib.TOMLDecodeError as error:
         said = f"不是正确的 TOML（{toml_place(error)}）；中文的列名要加引号"
-        raise SettingsError(path, [("", said)]) from None
+        raise BadDescription(path, [("", said)]) from None
     try:
         settings = SourceSettings.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError(path, [_defect(e) for e in error.errors(include_input=False, include_url=False)]) from None
+        raise BadDescription(path, [_defect(e) for e in error.errors(include_input=False, include_url=False)]) from None
     if not os.environ.get(settings.database.url_env):
-        raise SettingsError(path, [("database.url_env", f"环境变量 {settings.database.url_env} 没有设置")])
+        raise BadDescription(path, [("database.url_env", f"环境变量 {settings.database.url_env} 没有设置")])
     return settings
 
 
