@@ -106,10 +106,10 @@ def publicity_of(dataset: Dataset, values: dict[str, Any]) -> Publicity:
 
     Only what has a column for that day is published for a time; a repair, too, names the degree of what it is about.
     """
-    if dataset.column("publicity.until") is None:
-        return Publicity(None, published=True)
-    told: date | None = dataset.value(values, "publicity.until")
     may = dataset.value(values, "publicity.scope") in _PUBLIC
+    if dataset.column("publicity.until") is None:
+        return Publicity(None, published=may)
+    told: date | None = dataset.value(values, "publicity.until")
     span = span_of(dataset, values)
     if span is None:
         return Publicity(told, published=may)
