@@ -34,6 +34,7 @@ WHERE m.checked_run IS NULL AND m.dataset = {dataset} AND m.mark_id > %s AND NOT
   AND NOT {wanted}
 ORDER BY m.mark_id LIMIT {chunk} FOR UPDATE OF m
 """
+MARKED = "SELECT DISTINCT dataset FROM exchange.mark WHERE NOT taken @> ARRAY[%s]"
 TAKE = "UPDATE exchange.mark SET taken = array_append(taken, %s) WHERE mark_id = ANY(%s)"
 # Marks of datasets that this destination does not get.
 TAKE_OTHERS = (
@@ -49,9 +50,13 @@ def expand(s: Session) -> int:
     Each destination takes each mark once and in its own time; a mark goes when all enabled ones have taken it, so a
     destination that is down, held or paused loses none. A held slice is taken too: its deliveries wait at the gate.
     """
+    with s.con, s.con.cursor() as cur:
+        cur.execute(MARKED, [s.destination.id])
+        marked = {row[0] for row in cur.fetchall()}
     changed = sum(
         _expand(s, dataset, renderer, picked)
         for dataset, renderer in s.renderers.items()
+        if dataset in marked
         for picked in (UNCHECKED_ENDS, CHECKED)
     )
     with s.con, s.con.cursor() as cur:

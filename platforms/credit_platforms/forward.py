@@ -32,6 +32,7 @@ DUE = sql.SQL(
     " count(*) FILTER (WHERE d.want = 'put' AND NOT {held} AND {unchecked})"
     " FROM exchange.delivery d WHERE d.destination = %s AND d.state = 'due' GROUP BY 1, 2"
 ).format(open=sql.SQL(OPEN), held=sql.SQL(HELD), unchecked=sql.SQL(UNCHECKED))
+DATASETS = "SELECT DISTINCT dataset FROM exchange.delivery WHERE destination = %s AND state = 'due'"
 AWAITING = "SELECT count(*) FROM exchange.delivery WHERE destination = %s AND state IN ('sent', 'unknown')"
 CANARY = "SELECT rows, coalesce(accepted, 0), coalesce(rejected, 0), state FROM exchange.batch WHERE batch_id = %s"
 # Batches that may wait for verdicts at once. More would only move the queue from our side to theirs, and a flood of
@@ -119,11 +120,11 @@ def _run(s: Session, due: Due, tally: Tally) -> tuple[str, str]:
     canaries = [b.batch_id for b in open_batches(s) if b.canary]
     settle(s, tally)
     stop = _stop(s, tally, canaries)
-    for dataset in s.renderers:
+    for dataset in _datasets(s):
         stop = stop or _ends(s, dataset, tally)
-    for dataset in s.renderers:
+    for dataset in _datasets(s):
         stop = stop or _puts(s, dataset, due.get((dataset, "put"), (0, 0, 0))[0], tally)
-    for dataset in s.renderers:
+    for dataset in _datasets(s):
         # A put that turned into an end while it was being rendered.
         stop = stop or _ends(s, dataset, tally)
     return stop or ("done", "")
@@ -207,6 +208,14 @@ def _due(s: Session) -> Due:
     with s.con, s.con.cursor() as cur:
         cur.execute(DUE, [s.destination.id])
         return {(r[0], r[1]): (r[2], r[3], r[4]) for r in cur.fetchall()}
+
+
+def _datasets(s: Session) -> list[str]:
+    """The datasets of which anything is due, in the order of the destination's routes."""
+    with s.con, s.con.cursor() as cur:
+        cur.execute(DATASETS, [s.destination.id])
+        due = {row[0] for row in cur.fetchall()}
+    return [dataset for dataset in s.renderers if dataset in due]
 
 
 def _awaiting(s: Session) -> int:
