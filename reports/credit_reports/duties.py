@@ -30,8 +30,11 @@ from typing import Any
 from psycopg2.extensions import connection
 
 from credit_schemas.catalogue import Catalogue
+from credit_schemas.county import County
 from credit_schemas.obligations import GRACE_WORKDAYS, Obligation, reckoned_by, responsible
 from credit_schemas.periods import Period, period_of, periods, previous
+from credit_schemas.units import Unit
+from credit_schemas.workdays import Deadline
 
 from .duty_rates import Ratio, ratios
 from .duty_sources import Got, Month, Nil, Sources, Span
@@ -43,8 +46,9 @@ STATUSES = {
     "nil": "零报告",
     "not_bound": "不适用",
 }
+# The first generation of public credit data; nobody owed anything before.
+EARLIEST = date(2015, 1, 1)
 NO_LEDGER = "没有台账，也没有记录：说不清有没有决定。请报应报台账；确实没有的，报零报告"
-PROVISIONAL = "工作日表还没有到那一年，期限暂定"
 
 
 @dataclass(frozen=True)
@@ -150,8 +154,7 @@ def duties(
         spans = _spans(catalogue, obligation, as_of, since, until)
         if not spans:
             continue
-        made = _of_obligation(sources, catalogue, obligation, spans, nils, as_of)
-        found += [d for d in made if unit in (None, d.unit)]
+        found += _of_obligation(sources, catalogue, obligation, spans, nils, as_of, unit)
     return found
 
 
@@ -176,14 +179,20 @@ def _spans(
     catalogue: Catalogue, obligation: Obligation, as_of: date, since: date | None, until: date | None
 ) -> tuple[Span, ...]:
     """The periods asked for, with their deadlines."""
-    kind = reckoned_by(obligation, catalogue.county)
-    first = since or previous(kind, period_of(kind, as_of)).first
-    grace = obligation.workdays or int(catalogue.county.parameters.get(GRACE_WORKDAYS, 0))
-    spans = []
-    for period in periods(kind, first, min(until or as_of, as_of)):
-        due, before = (catalogue.calendar.add_workdays(p.last, grace) for p in (period, previous(kind, period)))
-        spans.append(Span(period, due.day, due.provisional, before.day))
-    return tuple(spans)
+    county = catalogue.county
+    kind = reckoned_by(obligation, county)
+    first = max(since, EARLIEST) if since else previous(kind, period_of(kind, as_of)).first
+    grace = int(county.parameters.get(GRACE_WORKDAYS, 0)) if obligation.workdays is None else obligation.workdays
+    # Of a period's last day nothing is counted; a decision of that day is reckoned as the county reckons decisions.
+    counted = obligation.workdays is not None and county.count_decision_day
+
+    def due(period: Period) -> Deadline:
+        return catalogue.calendar.add_workdays(period.last, grace, count_decision_day=counted)
+
+    return tuple(
+        Span(period, *due(period), due(previous(kind, period)).day)
+        for period in periods(kind, first, min(until or as_of, as_of))
+    )
 
 
 def _of_obligation(
@@ -193,51 +202,58 @@ def _of_obligation(
     spans: tuple[Span, ...],
     nils: list[Nil],
     as_of: date,
+    unit_code: str | None,
 ) -> list[Duty]:
     county, by_decision = catalogue.county, obligation.workdays is not None
+    cases = [
+        (span, unit, voluntary)
+        for span in spans
+        for unit, voluntary in _units(county, obligation, span)
+        if unit_code in (None, unit.code)
+    ]
+    if not cases:
+        return []
     decided = sources.decisions(obligation, spans) if by_decision else {}
     got = {} if by_decision else {name: sources.arrivals(obligation, name, spans) for name in obligation.datasets}
-    binding = {
-        (label, unit)
-        for name in obligation.condition_datasets
-        for label, unit, _ in sources.listed(name, spans, at_end=False)
-    }
+    binding = {b for name in obligation.condition_datasets for b in sources.listing_units(name, spans)}
     rates = ratios(sources, obligation, spans)
     made: list[Duty] = []
-    for span in spans:
-        bound = responsible(obligation, county, span.period.last)
-        volunteers = [u for u in county.units if u not in bound] if obligation.open_list else []
-        for unit in [*bound, *volunteers]:
-            key, parts = (unit.code, span.label), dict[str, Got]()
-            nil = _nil(nils, unit.code, obligation.annex_row, span.period)
-            if by_decision:
-                said = _of_decisions(decided.get(key, Month()), nil, span)
-            else:
-                parts = {name: found[key] for name, found in got.items() if key in found}
-                free = bool(obligation.condition_datasets) and (span.label, unit.code) not in binding
-                said = _of_period(obligation, parts, nil, span, as_of, free=free)
-            if unit in volunteers and not said["rows"]:
-                continue
-            said = {"due_on": span.due_on, "provisional": span.provisional, **said}
-            if said["status"] == "received" and not by_decision:
-                said["materials_missing"] = _materials_missing(catalogue, obligation, parts)
-            if said["provisional"]:
-                said["remark"] = "；".join(filter(None, [said.get("remark"), PROVISIONAL]))
-            made.append(
-                Duty(
-                    annex_row=obligation.annex_row,
-                    title=obligation.title,
-                    unit=unit.code,
-                    name=unit.name,
-                    period=span.label,
-                    first=span.period.first,
-                    last=span.period.last,
-                    voluntary=unit in volunteers,
-                    ratio=rates.get(span.label),
-                    **said,
-                )
+    for span, unit, voluntary in cases:
+        key, parts = (unit.code, span.label), dict[str, Got]()
+        nil = _nil(nils, unit.code, obligation.annex_row, span.period)
+        if by_decision:
+            said = _of_decisions(decided.get(key, Month()), nil, span)
+        else:
+            parts = {name: found[key] for name, found in got.items() if key in found}
+            free = bool(obligation.condition_datasets) and key not in binding
+            said = _of_period(obligation, parts, nil, span, as_of, free=free)
+        if voluntary and not said["rows"]:
+            continue
+        said = {"due_on": span.due_on, "provisional": span.provisional, **said}
+        if said["status"] == "received" and not by_decision:
+            said["materials_missing"] = _materials_missing(catalogue, obligation, parts)
+        made.append(
+            Duty(
+                annex_row=obligation.annex_row,
+                title=obligation.title,
+                unit=unit.code,
+                name=unit.name,
+                period=span.label,
+                first=span.period.first,
+                last=span.period.last,
+                voluntary=voluntary,
+                ratio=rates.get(span.label),
+                **said,
             )
+        )
     return made
+
+
+def _units(county: County, obligation: Obligation, span: Span) -> list[tuple[Unit, bool]]:
+    """The units of a duty on the last day of a period; of an open list everybody else too, as volunteers (True)."""
+    bound = responsible(obligation, county, span.period.last)
+    others = [u for u in county.units if u not in bound] if obligation.open_list else []
+    return [(u, False) for u in bound] + [(u, True) for u in others]
 
 
 def _nil(nils: list[Nil], unit: str, row: int, period: Period) -> Nil | None:

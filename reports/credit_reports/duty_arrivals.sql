@@ -17,7 +17,7 @@ arrival AS (
       -- A refused row that comes again is landed as unchanged.
       AND NOT coalesce(e.problems @> '[{{"severity": "reject"}}]', false)
       AND c.state <> 'withdrawn'
-      AND {row}
+      AND {row} AND {since}
       AND (e.received_at AT TIME ZONE %(zone)s)::date <= %(as_of)s
 ),
 began AS (  -- the first day of what an arrival names; a label that is none counts as not given

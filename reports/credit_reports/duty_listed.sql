@@ -1,6 +1,6 @@
--- Who stood on a list: per period the reporting units and the unified codes of those listed by its end (by the day of
--- the report, if that is earlier) and not gone from it before the day `at`. Gone: taken off, ended by an act, or no
--- longer public. Names in braces are a table and columns of the list's schema.
+-- Who stood on a list: per period the reporting units, or the unified codes, of those listed by its end (by the day of
+-- the question, if that is earlier) and not gone from it before the day `at`. Gone: taken off, ended by an act, or no
+-- longer public. Names in braces are a table and columns of the list's schema, and which of both is asked for.
 WITH
 period AS (
     SELECT * FROM unnest(%(labels)s::text[], %(lasts)s::date[], %(ats)s::date[]) AS p (label, last, at)
@@ -12,6 +12,7 @@ listed AS (
     FROM core.{table} c
     WHERE c.state <> 'withdrawn' AND c.received_on <= %(as_of)s
 )
-SELECT DISTINCT p.label, l.unit, l.code
+SELECT DISTINCT p.label, {what}
 FROM listed l
 JOIN period p ON l.since <= least(p.last, %(as_of)s) AND (l.until IS NULL OR l.until >= p.at)
+WHERE {which}

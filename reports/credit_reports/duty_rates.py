@@ -38,9 +38,8 @@ def ratios(sources: Sources, obligation: Obligation, spans: Sequence[Span]) -> d
         return {}
     codes: dict[str, set[str]] = {span.label: set() for span in spans}
     for name in obligation.ratio_datasets:
-        for label, _, code in sources.listed(name, spans, at_end=True):
-            if code and code.startswith(obligation.ratio_code_prefixes):
-                codes[label].add(code)
+        for label, code in sources.listed_codes(name, spans, obligation.ratio_code_prefixes):
+            codes[label].add(code)
     totals = [t for name in obligation.denominators for t in sources.totals(name)]
     return {s.label: Ratio(len(codes[s.label]), _total(obligation, totals, s.period)) for s in spans}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -138,33 +138,20 @@ class Sources:
                     m.missing += [dataset.id] if dataset.id not in m.missing else []
         return found
 
-    def listed(self, name: str, spans: Sequence[Span], *, at_end: bool) -> set[tuple[str, str, str | None]]:
-        """Who stood on a list: (label of the period, unit, unified code).
+    def listing_units(self, name: str, spans: Sequence[Span]) -> set[tuple[str, str]]:
+        """Units somebody of whom stood on a list on any day of a period: (unit, label of the period)."""
+        lasts = {s.label: s.period.last for s in spans}
+        since = [s.period.first for s in spans]
+        rows = self._read_listed(name, spans, since, what="l.unit", which="l.unit = ANY (%(units)s)", units=self._units)
+        return {(self._heir(unit, lasts[label]), label) for label, unit in rows}
 
-        Args:
-            name: The list.
-            spans: The periods.
-            at_end: On the last day (that of the report, if the period still runs), else on any day of the period.
-        """
-        dataset = self._catalogue.dataset(name)
-        removed = dataset.column("removal.date")
-        names = {
-            "table": dataset.table,
-            "code": _column(dataset, "subject.code"),
-            "decided": _column(dataset, "decision.date"),
-            "removed": f"c.{removed.lower()}" if removed else "NULL::date",
-        }
-        values = {
-            "labels": [s.label for s in spans],
-            "lasts": [s.period.last for s in spans],
-            "ats": [min(s.period.last, self._as_of) if at_end else s.period.first for s in spans],
-        }
-        with self._con.cursor() as cur:
-            cur.execute(_sql("duty_listed.sql", names), {**self._common, **values})
-            return {
-                (label, self._heir(unit, next(s.period.last for s in spans if s.label == label)), code)
-                for label, unit, code in cur.fetchall()
-            }
+    def listed_codes(self, name: str, spans: Sequence[Span], prefixes: Iterable[str]) -> set[tuple[str, str]]:
+        """Unified codes on a list at the end of a period (now, if it still runs): (label of the period, code)."""
+        ends = [min(s.period.last, self._as_of) for s in spans]
+        which = "l.code LIKE ANY (%(prefixes)s)"
+        return set(
+            self._read_listed(name, spans, ends, what="l.code", which=which, prefixes=[f"{p}%" for p in prefixes])
+        )
 
     def totals(self, name: str) -> list[tuple[str, Period, int]]:
         """Totals of a dataset of counts: kind, period, count; those that came last first."""
@@ -189,6 +176,24 @@ class Sources:
         standing = units.standing_for(known, on) if known else None
         return standing.code if standing else code
 
+    def _read_listed(
+        self, name: str, spans: Sequence[Span], ats: list[date], *, what: str, which: str, **values: object
+    ) -> list[tuple[str, str]]:
+        dataset = self._catalogue.dataset(name)
+        removed = dataset.column("removal.date")
+        names = {
+            "table": dataset.table,
+            "code": _column(dataset, "subject.code"),
+            "decided": _column(dataset, "decision.date"),
+            "removed": f"c.{removed.lower()}" if removed else "NULL::date",
+            "what": what,
+            "which": which,
+        }
+        days = {"labels": [s.label for s in spans], "lasts": [s.period.last for s in spans], "ats": ats}
+        with self._con.cursor() as cur:
+            cur.execute(_sql("duty_listed.sql", names), {**self._common, **days, **values})
+            return list(cur.fetchall())
+
     def _read_arrivals(self, dataset: Dataset, row: int | None, spans: tuple[Span, ...]) -> dict[tuple[str, str], Got]:
         label, material = dataset.column("period"), dataset.column("content.material")
         if label is None:
@@ -202,12 +207,15 @@ class Sources:
             "named": named,
             "material": f"c.{material.lower()}" if material else "NULL::text",
             "row": f"c.{_column(dataset, 'annex_row')} = %(row)s" if row is not None else "true",
+            # What names its period may come long before or after it.
+            "since": "true" if label else "e.received_at >= %(since)s",
         }
         values = {
             "dataset": dataset.id,
             "row": row,
             "units": self._units,
             "joined_by": JOINED_BY,
+            "since": datetime.combine(min(s.period.first for s in spans), time.min, self._catalogue.county.zone),
             "labels": [s.label for s in spans],
             "firsts": [s.period.first for s in spans],
             "lasts": [s.period.last for s in spans],

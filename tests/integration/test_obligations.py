@@ -29,6 +29,7 @@ from unit.rows import LEDGER, PENALTY
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 COUNTY = load_county()
+UNITS_BOUND_BY_16 = responsible(COUNTY.obligations[15], COUNTY, date(2026, 9, 30))
 # A day in the middle of a month, a quarter and a year, and one on which everything of that year is overdue.
 MIDDLE, LATER = date(2026, 8, 20), date(2027, 3, 1)
 Q2, Q3, Q4 = (Period(f"2026Q{n}", date(2026, 3 * n - 2, 1), date(2026, 3 * n, 30 + (n == 4))) for n in (2, 3, 4))
@@ -159,7 +160,7 @@ def test_where_all_parts_are_due_one_of_them_is_not_enough_and_the_missing_one_i
     assert (half.status, half.rows, half.missing) == ("overdue", 1, (obligation.datasets[0],))
     nil(world, unit.code, number, period.label)
     stood_for = one(world, number, unit.code, period, LATER)
-    assert (stood_for.status, stood_for.remark.split("；")[0]) == ("received", "缺的部分另有零报告")
+    assert (stood_for.status, stood_for.remark) == ("received", "缺的部分另有零报告")
     feed(world, MIDDLE, first)
     whole = one(world, number, unit.code, period, LATER)
     assert (whole.status, whole.rows, whole.missing) == ("received", 2, ())
@@ -565,9 +566,11 @@ def test_nothing_begins_before_its_time(world):
 
 def test_a_deadline_beyond_the_calendar_is_provisional(world):
     sure, doubtful = one(world, 3, "edu", Q3, LATER), one(world, 3, "edu", Q4, LATER)
-    assert (sure.provisional, sure.remark) == (False, "")
+    assert sure.provisional is False
     assert (doubtful.provisional, doubtful.due_on) == (True, date(2027, 1, 8))
-    assert "暂定" in doubtful.remark
+    told = run(world, "--as-of", "2026-10-14", "--unit", "edu")
+    assert any("2027-01-08?" in x for x in lines(told.output))
+    assert "暂定" in told.output
 
 
 def test_the_end_of_february_in_a_leap_year(world):
@@ -632,14 +635,25 @@ def test_the_command_sums_up_each_row_and_lists_a_units_own_duties(world):
     total = len(responsible(COUNTY.obligations[2], COUNTY, Q3.last))
     summary = next(x for x in lines(told.output) if x[:1] == ["3"] and "2026Q3" in x)
     assert summary[-6:] == [str(total), "1", "1", str(total - 2), "0", "0"]
-    assert any("教体局" in x and "已报" in x for x in lines(told.output))
+    assert any(x[:4] == ["教体局", "2026Q3", "2026-10-13", "已报"] for x in lines(told.output))
 
+    told = run(world, "--as-of", "2026-10-14", "--unit", "县教体局")
+    assert "教体局：应报 " in told.output
+    assert any(x[0] == "3" and x[-1] == "领导小组文件、工作方案、工作成效" for x in lines(told.output) if x)
     own = run(world, "--as-of", "2026-10-14", "--unit", "县教体局", "--json")
     records = json.loads(own.output)
     assert {r["unit"] for r in records} == {"edu"}
     mine = next(r for r in records if (r["annex_row"], r["period"]) == (3, "2026Q3"))
     assert (mine["status"], mine["status_cn"], mine["due_on"]) == ("received", "已报", "2026-10-13")
     assert mine["first_received"] == MIDDLE.isoformat()
+
+
+def test_the_command_leaves_out_whom_a_row_does_not_bind_and_says_how_many(world):
+    feed(world, MIDDLE, event(world, "hr", "black_list"))
+    told = run(world, "--as-of", "2026-10-14", "--row", "16", "--from", "2026-07-01", "--to", "2026-09-30")
+    assert [x[0] for x in lines(told.output) if "2026Q3" in x and x[0] != "16"] == ["人社局"]
+    members = len(UNITS_BOUND_BY_16)
+    assert f"不适用的 {members - 1} 个没有列出。" in told.output
 
 
 def test_the_command_shows_the_year_or_the_days_asked_for(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 
 import click
@@ -13,6 +14,7 @@ from .options import Day, as_of_option, database, emit_json, json_option, table
 
 # Titles run to hundreds of characters (row 22); a line of a terminal does not.
 TITLE = 20
+COLUMNS = ["期间", "期限", "状态", "条数", "最早收到", "还缺", "说明"]
 
 
 @click.command()
@@ -48,28 +50,36 @@ def obligations(
         emit_json(d.record() for d in found)
         return
     click.echo(f"截至 {today}。期限带“?”的是暂定：工作日表还没有到那一年。\n")
-    table(
-        ["行", "任务", "期间", "期限", "占比", "应报", "已报", "零报告", "逾期", "未到期", "自愿"],
-        [_summary(t) for t in tally(found)],
-    )
-    if unit or annex_row is not None:
-        click.echo()
-        table(
-            ["行", "单位", "期间", "期限", "状态", "条数", "最早收到", "还缺", "说明"],
-            [_line(d, {x.id: x.cn for x in catalogue.datasets.values()}) for d in found],
-        )
-    else:
+    names = {d.id: d.cn for d in catalogue.datasets.values()}
+    if unit is None:
+        headings = ["行", "任务", "期间", "期限", "占比", "应报", "已报", "零报告", "逾期", "未到期", "自愿"]
+        table(headings, [_summary(t) for t in tally(found)])
+    if unit is None and annex_row is None:
         click.echo("\n逐项看：credit obligations --unit 单位，或 --row 序号。")
+        return
+    shown = [d for d in found if d.status != "not_bound"]
+    if unit is None:
+        click.echo(f"\n{found[0].title if found else ''}")
+        table(["单位", *COLUMNS], [[d.name, *_line(d, names)] for d in shown])
+    else:
+        counts = Counter(d.status for d in shown if not d.voluntary)
+        told = " ".join(f"{STATUSES[s]} {counts[s]}" for s in ("received", "nil", "overdue", "due"))
+        click.echo(f"{catalogue.county.units.resolve(unit).name}：应报 {counts.total()}，其中 {told}\n")
+        table(["行", "任务", *COLUMNS], [[d.annex_row, d.title[:TITLE], *_line(d, names)] for d in shown])
+    if len(shown) < len(found):
+        click.echo(f"\n不适用的 {len(found) - len(shown)} 个没有列出。")
 
 
 def _summary(t: Tally) -> list[object]:
-    due = f"{t.due_on}{'?' if t.provisional else ''}"
     counts = [t.bound, t.received, t.nil, t.overdue, t.due, t.voluntary]
-    return [t.annex_row, t.title[:TITLE], t.period, due, t.ratio or "", *counts]
+    return [t.annex_row, t.title[:TITLE], t.period, _due(t), t.ratio or "", *counts]
 
 
 def _line(d: Duty, names: dict[str, str]) -> list[object]:
     status = STATUSES[d.status] + ("（迟）" if d.late else "") + ("（自愿）" if d.voluntary else "")
     missing = "、".join([*(names[m] for m in d.missing), *d.materials_missing])
-    due = f"{d.due_on}{'?' if d.provisional else ''}"
-    return [d.annex_row, d.name, d.period, due, status, d.rows, d.first_received, missing, d.remark]
+    return [d.period, _due(d), status, d.rows, d.first_received, missing, d.remark]
+
+
+def _due(d: Duty | Tally) -> str:
+    return f"{d.due_on}{'?' if d.provisional else ''}"
