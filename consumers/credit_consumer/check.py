@@ -137,6 +137,9 @@ def _open_target(event: Arrived, dataset: Dataset, opener: Opener) -> tuple[dict
         except ValueError:
             text = "要更正的记录编号写法不对；请照抄回执里的 record_no。"
             problems.append(Problem("", "target.record_no", "reject", text))
+    if target and not dataset.citable and not target.keys() & {"record_no", "source_key"}:
+        text = "这个数据集的记录不能按文号指明；请用回执里的 record_no 或当初上报用的 source_key。"
+        problems.append(Problem("", "target.only_by_number", "reject", text))
     if any(isinstance(v, str) and _has_control(v) for v in target.values()):
         problems.append(Problem("", "target.control", "reject", "指明原记录的内容里有控制字符；请重新填写。"))
     return target, problems

@@ -25,7 +25,9 @@ class Record:
     Attributes:
         was: Its revision in the warehouse; 0 for a record that the batch opens.
         withdrawn, ended_why, disputed: The facts its state follows from, see `standing`.
-        closed_by: The unit that withdrew or ended it.
+        revised_at: When its content last changed; acts leave it alone, so that an older row that is replayed after an
+            act still counts.
+        closed_by: The unit that withdrew or ended it; of several the first that is not the record's own.
         acted_at: When an act was last done to it.
         acts: The acts of this batch, with the revision each made.
         latest: The event whose content it has now; None while the batch has not changed it.
@@ -146,6 +148,8 @@ def _settle_act(event: Ready, act: Act, book: Book, *, replayed: bool) -> Outcom
     found = _targeted(act.target, act.owner, book)
     if found is None:
         return _waiting(event)
+    if isinstance(found, Problem):
+        return Outcome("rejected", None, None, [*event.problems, found])
     answer = apply_act(event, act, found, replayed=replayed)
     if isinstance(answer, Problem):
         return Outcome("rejected", found.record_no, found.revision, [*event.problems, answer])
@@ -172,19 +176,28 @@ def _find(event: Ready, content: Content, book: Book) -> Record | Outcome | None
         found = found or book.by_natural_key(content.natural_key)
         return _waiting(event) if found is None and event.event.envelope.act == "correct" else found
     found = _targeted(target, event.unit, book)
+    if isinstance(found, Problem):
+        return Outcome("rejected", None, None, [*event.problems, found])
     if found is not None and found.unit != event.unit:
         text = "要更正的记录不是本单位报送的；请核对回执里的 record_no。"
         return _refused(event, None, "record.other_unit", text)
     return found or _waiting(event)
 
 
-def _targeted(target: Target, owner: str, book: Book) -> Record | None:
-    """The record a target names: by number, else by its owner's key, else by the natural key as last reported."""
-    if target.record_no:
-        return book.by_no.get(target.record_no)
-    if target.source_key:
-        return book.by_source.get((owner, target.source_key))
-    return book.by_natural_key(target.natural_key) if target.natural_key else None
+def _targeted(target: Target, owner: str, book: Book) -> Record | Problem | None:
+    """The record a target names: by number, by its owner's key, by the natural key as last reported.
+
+    Whoever gives several names must mean one record with all of them: a slip in one could strike another record. Only
+    a source key that nobody knows is passed over, as departments begin to use other keys.
+    """
+    numbered = book.by_no.get(target.record_no) if target.record_no else None
+    own = book.by_source.get((owner, target.source_key)) if target.source_key else None
+    natural = book.by_natural_key(target.natural_key) if target.natural_key else None
+    found = {r.record_no: r for r in (numbered, own, natural) if r is not None}
+    if len(found) > 1 or (found and target.record_no and numbered is None):
+        text = "记录编号、来源主键和文号等指的不是同一条记录；请核对，只留有把握的一种写法。"
+        return Problem("", "target.ambiguous", "reject", text)
+    return next(iter(found.values()), None)
 
 
 def sought(event: Ready) -> tuple[str, Target]:
@@ -199,6 +212,9 @@ def sought(event: Ready) -> tuple[str, Target]:
 
 def _waiting(event: Ready) -> Outcome:
     text = "所指的记录还没有入库，这项操作已保留，记录入库后自动办理；请核对所指的记录，或先报送原记录。"
+    act = event.act
+    if act and act.anybody and act.owner == event.unit and not act.target.record_no:
+        text += "记录是别的单位报的，还要填「原报送单位」，否则找不到。"
     return Outcome("waiting", None, None, [*event.problems, Problem("", "record.not_found", "warn", text)])
 
 
@@ -227,7 +243,8 @@ def _open(event: Ready, content: Content, book: Book) -> Outcome:
 def _revise(event: Ready, content: Content, record: Record, book: Book) -> None:
     record.revision += 1
     record.content_digest = event.content_digest or b""
-    record.revised_at = event.received_at
+    # What waited for its record may be older than the record's first report.
+    record.revised_at = max(record.revised_at or event.received_at, event.received_at)
     record.latest = event
     if content.natural_key != record.natural_key:
         del book.by_key[record.natural_key]

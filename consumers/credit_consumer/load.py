@@ -313,12 +313,11 @@ def _hold(cur: cursor, book: Book, dataset: Dataset) -> None:
 
 
 def _standing_row(record: Record) -> list[Any]:
-    event = record.acts[-1][0]
-    # The copies that leave from here are the answer to this event, if it is the unit's own.
-    answers = str(event.ce_id) if event.unit == record.unit else None
+    event, _, revision = record.acts[-1]
+    # The copies that leave from here are the answer to this event, if it is the unit's own and nothing came after it.
+    answers = str(event.ce_id) if event.unit == record.unit and revision == record.revision else None
     facts = [record.withdrawn, record.ended_why, record.disputed, record.closed_by]
-    moments = [record.acted_at, record.revised_at]
-    return [record.revision, record.state, *facts, *moments, answers, str(record.record_no)]
+    return [record.revision, record.state, *facts, record.acted_at, answers, str(record.record_no)]
 
 
 def _act_rows(dataset: str, book: Book) -> list[tuple[Any, ...]]:
@@ -353,7 +352,7 @@ def _core_row(record: Record, people: People, dataset: Dataset) -> list[Any]:
         people.subjects[content.subject.lookup] if content.subject else None,
         first.received_at,
         first.received_on,
-        latest.received_at,
+        record.revised_at,
         content.due_on,
         content.due_provisional,
         content.publicity_ends,

@@ -353,7 +353,7 @@ def _target(target: dict[str, Any], dataset: Dataset, center: Center, unit: str)
     if not target:
         return None
     natural = None
-    if target.get("document_no") and target.get("decision_date"):
+    if dataset.citable and target.get("document_no") and target.get("decision_date"):
         named = {dataset.column(role): target.get(name) for role, name in _TARGET_ROLES.items()}
         natural = center.digests.record(dataset, {c: v for c, v in named.items() if c and v is not None}, unit)
     return Target(target.get("record_no"), target.get("source_key"), natural)

@@ -54,7 +54,8 @@ def apply_act(event: Ready, act: Act, record: Record, *, replayed: bool = False)
     answer = _DOING[act.act](event, act, record)
     if answer is None:
         record.revision += 1
-        record.acted_at = record.revised_at = event.received_at
+        # What waited for its record is older than what was done since.
+        record.acted_at = max(record.acted_at or event.received_at, event.received_at)
         record.acts.append((event, act, record.revision))
     return answer
 
@@ -62,7 +63,8 @@ def apply_act(event: Ready, act: Act, record: Record, *, replayed: bool = False)
 def _withdraw(event: Ready, _act: Act, record: Record) -> Answer:
     if record.withdrawn:
         return "这条记录此前已撤回，没有变化。"
-    record.withdrawn, record.closed_by = True, event.unit
+    record.withdrawn = True
+    _closed_by(event.unit, record)
     return None
 
 
@@ -70,8 +72,16 @@ def _end(event: Ready, act: Act, record: Record) -> Answer:
     why = ENDED_BY[act.act]
     if record.ended_why == why:
         return "这条记录此前已因同样的原因终止，没有变化。"
-    record.ended_why, record.closed_by = why, event.unit
+    record.ended_why = why
+    _closed_by(event.unit, record)
     return None
+
+
+def _closed_by(unit: str, record: Record) -> None:
+    """What another unit has closed stays closed by it: else its reporter could withdraw the record and, undoing that,
+    bring back what was repaired."""
+    if record.closed_by in (None, record.unit):
+        record.closed_by = unit
 
 
 def _dispute_open(_event: Ready, _act: Act, record: Record) -> Answer:

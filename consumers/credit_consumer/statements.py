@@ -127,7 +127,7 @@ def set_standing(dataset: Dataset) -> str:
     """What acts did to a record; its content stays."""
     return (
         f"UPDATE core.{dataset.table} SET revision = %s, state = %s, withdrawn = %s, ended_why = %s, disputed = %s,"
-        " closed_by = %s, acted_at = %s, revised_at = %s, last_ce_id = coalesce(%s, last_ce_id) WHERE record_no = %s"
+        " closed_by = %s, acted_at = %s, last_ce_id = coalesce(%s, last_ce_id) WHERE record_no = %s"
     )
 
 

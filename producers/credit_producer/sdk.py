@@ -181,6 +181,8 @@ class CreditProducer:
             UnknownDataset, ValueError, AttachmentError: as in `report`.
         """
         target.check()
+        if not (target.record_no or target.source_key or self.catalogue.dataset(dataset).citable):
+            raise BadTarget("这个数据集的记录不能按文号指明；请给出回执里的 record_no，或当初上报用的 source_key。")
         if not reason.strip():
             raise BadTarget("更正要写明原因（reason）。")
         if len(reason) > REASON_MAX:

@@ -26,6 +26,8 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
 # What a dataset is: about a subject, about a unit's own work, totals, what should have been reported; `act` is what is
 # done to records (revoked, repaired …) and `system` what programs tell each other.
 KINDS = ("record", "report", "statistics", "denominator", "act", "system")
+# The roles by which an act can name a record besides its number and source key: the natural key of most datasets.
+NAMED_BY = frozenset({"authority.code", "document.no", "subject", "decision.date"})
 # 公开范围 (STANDARDS 5, usage scopes), the widest first.
 SCOPES = ("社会公开", "政务共享", "授权查询")
 # Sections of the public credit report, edition of 2022 (STANDARDS 3.2), in its order.
@@ -163,6 +165,11 @@ class Dataset:
         value = values.get(found.column)
         return found.blank_means if value is None else value
 
+    @cached_property
+    def citable(self) -> bool:
+        """True when acts and corrections can name a record by its document; else only by number or source key."""
+        return "document.no" in self.natural_key and NAMED_BY.issuperset(self.natural_key)
+
     @property
     def table(self) -> str:
         """The warehouse table in schema `core`."""
@@ -254,7 +261,8 @@ def newest_versions(schemas: Iterable[dict[str, Any]]) -> dict[str, dict[str, An
 
 
 def act_form(schemas: Iterable[dict[str, Any]], datasets: Mapping[str, Dataset]) -> Dataset:
-    """The common form of acts on records; its list of datasets (code set `datasets`) is those of the catalogue."""
+    """The common form of acts on records; its list of datasets (code set `datasets`) is those of the catalogue, and a
+    rule tells for which of them a document number names no record."""
     schema = next(s for s in newest_versions(schemas).values() if s["kind"] == "act")
     known = {
         "cn": "数据集",
@@ -262,4 +270,23 @@ def act_form(schemas: Iterable[dict[str, Any]], datasets: Mapping[str, Dataset])
         "values": [d.cn for d in datasets.values()],
         "aliases": {d.id: d.cn for d in datasets.values()},
     }
-    return parse_dataset({**schema, "code_sets": {**schema["code_sets"], "datasets": known}})
+    schema = {**schema, "code_sets": {**schema["code_sets"], "datasets": known}}
+    form = parse_dataset(schema)
+    nameless = [d.cn for d in datasets.values() if not d.citable]
+    if not nameless:
+        return form
+    about, number, own, document = (
+        form.by_role[role].column for role in ("target.dataset", "target.record_no", "target.source_key", "document.no")
+    )
+    rule = {
+        "kind": "required",
+        "column": number,
+        "id": "only_by_number",
+        "when": [
+            {"column": about, "in": nameless},
+            {"column": own, "filled": False},
+            {"column": document, "filled": True},
+        ],
+        "message": "这个数据集的记录不能按文号指明；请填「{name}」（在首次上报的回执里）或「来源主键」。",
+    }
+    return parse_dataset({**schema, "rules": [*schema.get("rules", ()), rule]})

@@ -11,9 +11,10 @@ import psycopg2
 import pytest
 from click.testing import CliRunner
 
+from acts_support import NOT_UPHELD, UPHELD, do, number, record, state
 from credit_local.cli import credit
 from credit_schemas.uuid7 import uuid7
-from events import World, build_world
+from events import build_world
 from unit.rows import AUTHORITY, COMPANY, PENALTY, PERSON, PERSON_PENALTY
 
 DAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
@@ -39,30 +40,6 @@ def reported(world, row):
     first = world.event("market", row, source_key=row["CF_WSH"])
     world.feed(first, at=DAY)
     return first
-
-
-def record(world: World, first):
-    return world.one("SELECT * FROM core.penalty WHERE record_no = %s", [str(first.ce_id)])
-
-
-def state(world: World, first) -> tuple[str, str | None, int]:
-    found = record(world, first)
-    return found["state"], found["ended_why"], found["revision"]
-
-
-def number(first) -> dict[str, str]:
-    return {"AC_JLBH": str(first.ce_id)}
-
-
-def do(world: World, unit: str, act: str, first, **cells) -> tuple[str, list[str]]:
-    """Do an act; its receipt's status and the rules it broke."""
-    event = world.act(unit, act, **{**number(first), **cells})
-    world.feed(event)
-    receipt = world.receipts(event)[-1]
-    return receipt["status"], [p["rule"] for p in receipt["problems"] or [] if p["severity"] == "reject"]
-
-
-UPHELD, NOT_UPHELD = {"AC_JG": "异议成立"}, {"AC_JG": "异议不成立"}
 
 
 def test_each_act_brings_its_state_and_a_new_revision(world, row, reported):

@@ -178,3 +178,19 @@ def test_an_act_that_lacks_something_is_told_at_once_and_not_sent(producer, more
     answer = act_of(producer, **more)
     assert (answer.ce_id, [p.rule for p in answer.problems]) == (None, [rule])
     assert producer.spool.waiting() == 0
+
+
+def test_a_correction_by_document_where_documents_name_no_record_is_refused_at_once(producer):
+    target = Target(
+        authority_code=PENALTY["CF_CFJGDM"], document_no="8号", decision_date=date(2026, 5, 6), subject_name="示例"
+    )
+    with pytest.raises(BadTarget, match="record_no"):
+        producer.correct("rating", {}, target=target, reason="示例")
+
+
+def test_an_act_by_document_where_documents_name_no_record_is_told_at_once(producer):
+    target = Target(
+        authority_code=PENALTY["CF_CFJGDM"], document_no="8号", decision_date=date(2026, 5, 6), subject_name="示例"
+    )
+    answer = act_of(producer, dataset="rating", target=target)
+    assert (answer.ce_id, [p.rule for p in answer.problems]) == (None, ["AC_JLBH.only_by_number"])
