@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from credit_local.cli import credit
 from credit_reports.duties import NO_LEDGER, Duty, duties, tally
+from credit_reports.duty_strays import strays
 from credit_schemas.catalogue import load_catalogue
 from credit_schemas.county import load_county
 from credit_schemas.obligations import Obligation, reckoned_by, responsible
@@ -654,6 +655,26 @@ def test_the_command_leaves_out_whom_a_row_does_not_bind_and_says_how_many(world
     assert [x[0] for x in lines(told.output) if "2026Q3" in x and x[0] != "16"] == ["人社局"]
     members = len(UNITS_BOUND_BY_16)
     assert f"不适用的 {members - 1} 个没有列出。" in told.output
+
+
+def test_a_report_that_counts_for_no_duty_is_told_with_the_reason(world):
+    feed(
+        world, MIDDLE, event(world, "edu", "work_report", "2026Q3", 12), event(world, "edu", "work_report", "2026Q3", 3)
+    )
+    feed(world, MIDDLE, event(world, "edu", "work_report", "2026Q3", 21))
+    feed(world, MIDDLE, event(world, "women", "work_report", "2026Q3", 22))
+    nil(world, "edu", 12, "2026Q3")
+    nil(world, "edu", 4, "2026")
+    catalogue, as_of = world.center.catalogue, date(2026, 10, 14)
+    shorter = replace(catalogue, county=replace(catalogue.county, obligations=catalogue.county.obligations[:20]))
+    with closing(world.connect("reader")) as con:
+        lost = {(s.unit, s.annex_row): s.why for s in strays(con, catalogue, as_of)}
+        later = {(s.unit, s.annex_row): s.why for s in strays(con, shorter, as_of, "edu")}
+    not_its = "这一行的责任单位里没有它"
+    assert lost == {("edu", 12): "这一行要报的是信用承诺", ("edu", 21): not_its, ("edu", 4): not_its}
+    assert later == {**lost, ("edu", 21): "分解表没有这一行"}
+    told = run(world, "--as-of", "2026-10-14", "--unit", "edu")
+    assert any(x[2:3] == ["21"] and x[-1] == not_its for x in lines(told.output))
 
 
 def test_the_command_shows_the_year_or_the_days_asked_for(world):

@@ -8,6 +8,7 @@ from datetime import date, datetime
 import click
 
 from credit_reports.duties import STATUSES, Duty, Tally, duties, tally
+from credit_reports.duty_strays import strays
 from credit_schemas.catalogue import load_catalogue
 
 from .options import Day, as_of_option, database, emit_json, json_option, table
@@ -46,6 +47,7 @@ def obligations(
         since = date(today.year, 1, 1)
     with database("reader") as con:
         found = duties(con, catalogue, today, code, annex_row, since=since, until=until)
+        lost = [] if as_json else strays(con, catalogue, today, code)
     if as_json:
         emit_json(d.record() for d in found)
         return
@@ -54,6 +56,13 @@ def obligations(
     if unit is None:
         headings = ["行", "任务", "期间", "期限", "占比", "应报", "已报", "零报告", "逾期", "未到期", "自愿"]
         table(headings, [_summary(t) for t in tally(found)])
+    lost = [s for s in lost if annex_row in (None, s.annex_row)]
+    if lost:
+        click.echo("\n今年报来、不算在任何任务里的：")
+        table(
+            ["单位", "数据集", "行", "期间", "条数", "原因"],
+            [[s.unit, names[s.dataset], s.annex_row, s.period, s.rows, s.why] for s in lost],
+        )
     if unit is None and annex_row is None:
         click.echo("\n逐项看：credit obligations --unit 单位，或 --row 序号。")
         return
