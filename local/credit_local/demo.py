@@ -37,6 +37,7 @@ LOAD_TIMEOUT_S = 60.0
 ROAD_TIMEOUT_S = 240.0
 POLL_S = 0.5
 
+MISSING = "SELECT count(*) FROM quality.missing_attachment"
 # Deliveries that should still move: not answered, and not of a slice that is held.
 STILL_OPEN = """
 SELECT count(*)
@@ -61,7 +62,8 @@ def run_demo(stack: Stack, say: Say) -> list[dict[str, Any]]:
         # Two rows of one file that say the same are one event.
         ids = sorted({ce_id for s in sent for ce_id in s.ce_ids})
         _wait(lambda: _landed(con, ids) >= len(ids), LOAD_TIMEOUT_S, "入库没有在规定时间内完成", "loader", stack)
-        say(f"附件：中心收取工作报告的照片和文件 …{_collect(stack)}")
+        say("附件：中心收取工作报告的照片和文件 …")
+        _wait(lambda: not _one(con, MISSING), LOAD_TIMEOUT_S, "附件没有在规定时间内收齐", "attachments", stack)
         say("质量检查和上报：由 Airflow 自动触发 …")
         _wait(lambda: _settled(con), ROAD_TIMEOUT_S, "质量检查或上报没有在规定时间内完成", "airflow-scheduler", stack)
         _receipts(stack, [u.unit for u in uploads], say)
@@ -97,20 +99,6 @@ def _producer(stack: Stack, arguments: list[str]) -> subprocess.CompletedProcess
         text=True,
         check=False,
     )
-
-
-def _collect(stack: Stack) -> str:
-    """Have the center take what the units handed over; what it says of it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "credit_local", "attachments", "collect"],
-        env={**os.environ, "CREDIT_HOME": str(stack.home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise LocalError(f"附件没有收好：{done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout.strip()
 
 
 def _landed(con: connection, ce_ids: list[str]) -> int:

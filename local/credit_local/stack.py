@@ -1,7 +1,8 @@
 """The embedded stack: everything a county's exchange needs, on one machine, below one run folder.
 
-Kafka, PostgreSQL, the loader, the receipt relay, a stand-in for each platform we forward to, and Airflow. What it
-writes for others: `center.env` (the center's settings) and `units/<unit>.toml` (what each department would be handed).
+Kafka, PostgreSQL, the loader, the receipt relay, the collector of attachments, a stand-in for each platform we forward
+to, and Airflow. What it writes for others: `center.env` (the center's settings) and `units/<unit>.toml` (what each
+department would be handed).
 """
 
 from __future__ import annotations
@@ -49,6 +50,12 @@ SANDBOX_TIMEOUT_S = 60.0
 COUNTY_CLIENT, SWITCH_CLIENT = "county", "ops"
 
 Say = Callable[[str], None]
+# Name of a process that runs all the time to the command it is; files are looked for as often as a person waits.
+RUNNING = {
+    "loader": ["consume"],
+    "relay": ["relay"],
+    "attachments": ["attachments", "collect", "--every", "5"],
+}
 
 
 class Stack:
@@ -196,7 +203,7 @@ class Stack:
 
     def _start_services(self) -> None:
         env = {**os.environ, "CREDIT_HOME": str(self.home)}
-        for name, argv in (("loader", ["consume"]), ("relay", ["relay"])):
+        for name, argv in RUNNING.items():
             processes.start(self.home, name, [sys.executable, "-m", "credit_local", *argv], env=env, cwd=self.home)
         started = {persona: self._start_sandbox(persona, env) for persona in self._state["sandbox_ports"]}
         for persona, process in started.items():

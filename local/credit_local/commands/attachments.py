@@ -50,7 +50,7 @@ def collect(folder: Path | None, unit: str | None, every: int | None, as_json: b
     """
     while every:
         try:
-            _collect(folder, unit, as_json)
+            _collect(folder, unit, as_json, quiet=True)
         except (AttachmentError, SealError) as error:
             if not error.retriable:
                 raise
@@ -59,8 +59,8 @@ def collect(folder: Path | None, unit: str | None, every: int | None, as_json: b
     sys.exit(1 if _collect(folder, unit, as_json) else 0)
 
 
-def _collect(folder: Path | None, unit: str | None, as_json: bool) -> int:
-    """One collection, told; returns how many files were refused."""
+def _collect(folder: Path | None, unit: str | None, as_json: bool, *, quiet: bool = False) -> int:
+    """One collection, told (`quiet`: only when there was something); returns how many files were refused."""
     units = load_catalogue().county.units
     code = units.resolve(unit).code if unit else None
     where = folder or inbox(load_settings())
@@ -70,7 +70,7 @@ def _collect(folder: Path | None, unit: str | None, as_json: bool) -> int:
     if as_json:
         counts = {"stored": done.stored, "known": done.known, "left": done.left, "waiting": done.waiting}
         emit_json([{**counts, "refused": [r._asdict() for r in done.refused]}])
-    else:
+    elif not quiet or done.stored or done.known or done.refused or done.waiting:
         click.echo(f"新收 {done.stored} 个，已有的 {done.known} 个，没有收下 {len(done.refused)} 个。")
         for r in done.refused:
             click.echo(f"没有收下：{r.unit} {r.digest}：{r.told}")
