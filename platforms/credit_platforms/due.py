@@ -10,6 +10,7 @@ from psycopg2.extensions import cursor
 from .books import ENTRY_COLUMNS, plan, read_entry, write_entries
 from .rendering import Renderer
 from .session import Session
+from .work_items import cannot_end_rule, close
 
 # Records looked at in one transaction: some megabytes, and a short time for the marks to be locked.
 CHUNK = 2000
@@ -90,13 +91,17 @@ def _expand(s: Session, dataset: str, renderer: Renderer, picked: str) -> int:
 
 
 def _take(cur: cursor, s: Session, dataset: str, renderer: Renderer, rows: list[Any]) -> int:
-    made = {}
+    made, wanted_again = {}, []
     for row in rows:
         if row[1] is not None:
             source, entry = renderer.source(row[1:]), read_entry(row[1 + renderer.width :])
             planned = plan(entry, renderer.want(source), source.revision)
             if planned:
                 made[source.record_no] = (source, planned)
+                if entry and entry.state == "manual" != planned.state:
+                    wanted_again.append(source.record_no)
     write_entries(cur, s.destination.id, dataset, made.values())
+    if wanted_again:
+        close(cur, cannot_end_rule(s.destination.id), wanted_again)
     cur.execute(TAKE, [s.destination.id, [row[0] for row in rows]])
     return len(made)

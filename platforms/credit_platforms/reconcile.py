@@ -191,7 +191,7 @@ def _line(renderer: Renderer, row: tuple[Any, ...]) -> Line:
 
 def _compare(cur: cursor, s: Session, dataset: str, lines: list[Line], found: Findings) -> None:
     renderer = s.renderers[dataset]
-    written, ended, by_hand = [], [], []
+    written, settled, by_hand = [], [], []
     for line in lines:
         want = renderer.want(line.source)
         if line.entry and line.entry.state in IN_FLIGHT:
@@ -210,15 +210,15 @@ def _compare(cur: cursor, s: Session, dataset: str, lines: list[Line], found: Fi
         final = made or known
         if final is not None and final != line.entry:
             written.append((line.source, _complete(final, want, line.source)))
-        if line.entry and line.entry.state == "manual" and line.copy is None:
-            ended.append(line.source.record_no)
-        if final is not None and final.state == "manual" and line.copy is not None:
+        if final is not None and final.state == "manual":
             by_hand.append(line.source)
+        elif line.entry and line.entry.state == "manual":
+            settled.append(line.source.record_no)
     # Whoever closed the work item: as long as the copy is there, somebody has to ask for its end.
     work_items.open_cannot_end(cur, s.destination, dataset, by_hand)
     write_entries(cur, s.destination.id, dataset, written)
-    if ended:
-        work_items.close(cur, work_items.cannot_end_rule(s.destination.id), ended)
+    if settled:
+        work_items.close(cur, work_items.cannot_end_rule(s.destination.id), settled)
 
 
 def _as_listed(s: Session, entry: Entry | None, copy: Copy | None) -> Entry | None:

@@ -360,9 +360,10 @@ def test_the_public_site_never_sees_a_number_or_a_persons_full_name(roads, numbe
 
 
 def test_what_may_not_be_published_stays_off_the_site_and_goes_to_the_platforms(roads, number):
-    """A warning alone is not published (STANDARDS 3.4)."""
-    row = {k: v for k, v in PENALTY.items() if k != "CF_NR_FK"} | {"CF_CFLB": "警告", "CF_NR": "警告"}
-    first, _ = reported(roads, "penalty", row, number)
+    """From 2026-04-01 what is 轻微 is not published unless a day is asked for (STANDARDS 3.4)."""
+    first = roads.world.event("market", {**PENALTY, "CF_WSH": number, "EXT_SXCD": "轻微"})
+    roads.world.feed(first, at=DAY)
+    roads.run(date(2026, 6, 1))
     published = roads.world.one("SELECT published FROM core.penalty")["published"]
     assert not published
     assert roads.held(first) == set(DESTINATIONS) - {"site"}
