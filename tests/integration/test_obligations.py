@@ -256,11 +256,12 @@ def test_row_16_binds_only_units_that_have_somebody_on_a_list(world):
     assert one(world, 16, "market", Q4, LATER).status == "not_bound"
 
 
-def test_whoever_left_the_list_before_the_quarter_binds_nobody_in_it(world):
-    gone = {"YC_YCRQ": "2026-06-30", "YC_YCYY": "已补报", "YC_YCJG": "示例县市场监督管理局"}
+@pytest.mark.parametrize(("removed", "third_quarter"), [("2026-07-01", "not_bound"), ("2026-07-02", "overdue")])
+def test_whoever_left_the_list_before_the_quarter_binds_nobody_in_it(world, removed, third_quarter):
+    gone = {"YC_YCRQ": removed, "YC_YCYY": "已补报", "YC_YCJG": "示例县市场监督管理局"}
     feed(world, date(2026, 7, 15), event(world, "market", "abnormal_operation", **gone))
     assert one(world, 16, "market", Q2, LATER).status == "overdue"
-    assert one(world, 16, "market", Q3, LATER).status == "not_bound"
+    assert one(world, 16, "market", Q3, LATER).status == third_quarter
 
 
 # Rates
