@@ -471,6 +471,40 @@ def test_a_batch_refused_whole_pauses_with_the_reason_and_its_rows_stay_due(road
     assert road.center.one("SELECT count(*) FROM exchange.receipt") == 0
 
 
+def test_a_dataset_the_destination_does_not_know_holds_up_no_other(road):
+    """A new dataset goes where its scope goes before anybody agreed on its table: the others go on."""
+    path = road.center.county / "destinations" / "province.toml"
+    text = path.read_text("utf-8")
+    add_section(road, '[datasets.licence]\ntable = "no_such_table"')
+    number, other = road.center.record(penalty()), road.center.record(licence(), "licence")
+    counts = road.deliver()
+    assert (counts["state"], counts["sent"], counts["unknown_tables"], counts["remaining"]) == ("done", 1, 1, 1)
+    assert road.live() == {number}
+    with pytest.raises(NothingMoved, match="对方没有应报的表，见工单"):
+        road.forward()
+    ((dataset, what),) = road.center.all("SELECT dataset, what FROM quality.work_item WHERE closed_at IS NULL")
+    assert dataset == "licence"
+    assert "no_such_table" in what
+    path.write_text(text, "utf-8")
+    assert road.deliver()["sent"] == 1
+    assert road.live("xzxk") == {other}
+
+
+@pytest.mark.parametrize("written", [PERSON_NUMBER, "110105 1949-1231 002X", "１１０１０５１９４９１２３１００２Ｘ"])
+def test_the_words_of_a_destination_that_quotes_a_number_are_not_kept(road, written):
+    road.center.record(person("xzcf"))
+    said = json.dumps({"code": "E1999", "message": f"证件号码 {written} 不符"}, ensure_ascii=False)
+    road.ops.switch(unavailable=True)  # any answer but a good one
+    road.line.alter = lambda _: said.encode()
+    with pytest.raises(NothingMoved) as stopped:
+        road.forward()
+    kept = road.center.one("SELECT answer FROM exchange.batch")
+    assert kept.startswith("结果不明：E1999")
+    for text in (kept, str(stopped.value), str(stopped.value.counts)):
+        assert written not in text
+        assert "002X" not in text
+
+
 # -- failures ---------------------------------------------------------------------------------------------------
 
 

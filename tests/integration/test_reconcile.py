@@ -84,6 +84,38 @@ def test_a_filter_that_changes_and_changes_back_ends_the_copy_and_revives_it(roa
     assert road.center.all("SELECT DISTINCT revision FROM exchange.receipt") == [(1,)]
 
 
+def test_a_column_is_delivered_from_its_day_on_and_the_comparison_finds_that(road):
+    """A new field in the destination's column map with an effective date: no event announces the day."""
+    path = road.center.county / "destinations" / "province.toml"
+    path.write_text(path.read_text("utf-8") + "\n[columns.penalty]\nCF_GSJZQ = { from = 2027-01-01 }\n", "utf-8")
+    before, day = date(2026, 12, 31), date(2027, 1, 1)
+    number = road.center.record(penalty())
+    road.deliver(before)
+    assert found(road.reconcile(before), agree=1)
+    assert found(road.reconcile(day), differ=1)
+    road.deliver(day)
+    assert road.live() == {number}
+    assert [(r["revision"], r["data"].get("CF_GSJZQ")) for r in road.line.rows()] == [(1, None), (2, "2027/05/16")]
+    assert found(road.reconcile(day), agree=1)
+
+
+def test_a_table_the_destination_lacks_is_told_and_everything_else_is_compared(road):
+    path = road.center.county / "destinations" / "province.toml"
+    text = path.read_text("utf-8")
+    path.write_text(text + '\n[datasets.licence]\ntable = "no_such_table"\n', "utf-8")
+    number = road.center.record(penalty())
+    road.deliver()
+    for _ in range(2):
+        counts = road.reconcile()
+        assert (counts["agree"], counts["unknown_tables"]) == (1, 1)
+    query = "SELECT dataset, closed_at IS NULL FROM quality.work_item"
+    assert road.center.all(query) == [("licence", True)]
+    path.write_text(text, "utf-8")
+    assert found(road.reconcile(), agree=1)
+    assert road.center.all(query) == [("licence", False)]
+    assert road.live() == {number}
+
+
 def test_a_restored_database_registers_the_copies_again_and_sends_nothing(road):
     numbers = set(road.center.records(new_penalties(5)))
     road.deliver()
