@@ -1,4 +1,4 @@
-"""The demo: real rows travel department file → Kafka → warehouse → quality → province and nation → receipt.
+"""The demo: real rows travel department file → Kafka → warehouse → quality → four destinations → receipt.
 
 Every step uses the same door a person would: the departments' command, the running services, the Airflow DAGs. A second
 run sends the same files again; the warehouse says `unchanged` and the figures stay what they were.
@@ -32,7 +32,7 @@ from .stack import Stack
 Say = Callable[[str], None]
 
 # Airflow starts a run within two seconds of the nudge; checking imports Great Expectations (about 10 s on two busy
-# cores), two destinations follow. Ten times that means that something is wrong, and the message says where to look.
+# cores), four destinations follow. Ten times that means that something is wrong, and the message says where to look.
 LOAD_TIMEOUT_S = 60.0
 ROAD_TIMEOUT_S = 240.0
 POLL_S = 0.5

@@ -221,6 +221,9 @@ class Stack:
             *("--persona", persona, "--port", str(self._state["sandbox_ports"][persona])),
             *("--store", str(folder / f"{persona}.sqlite"), "--clients", str(folder / f"{persona}.clients.json")),
         ]
+        # A county's own datasets have tables that the stand-ins do not know by themselves.
+        for path in sorted((folder / "tables").glob("*.toml")):
+            argv += ["--tables", str(path)]
         return processes.start(self.home, f"sandbox-{persona}", argv, env=env)
 
     def _healthy(self, persona: str) -> bool:
