@@ -292,9 +292,9 @@ def test_rates_of_rows_5_and_18_count_bodies_of_the_kind_once_over_the_total(wor
     totals("2026-09", date(2026, 9, 30), 事业单位="157", 企业="999")
     assert rate(5, Q3) == (2, 200, "1.00%")
     totals("2026Q3", date(2026, 10, 8), 事业单位="357")
+    assert rate(5, Q3, date(2026, 10, 7)) == (2, 200, "1.00%")
     totals("2026-09", date(2026, 10, 9), 事业单位="158")
     assert rate(5, Q3) == (2, 400, "0.50%"), "the quarter's own figure before that of its last month"
-    assert rate(5, Q3, date(2026, 10, 7)) == (2, 200, "1.00%")
     assert rate(5, Q2) == (2, None, "—"), "listed since May, but the totals are of the third quarter"
     assert rate(18, year) == (1, 999, "0.10%"), "one company on two lists is one; 经营异常 is none of them"
     assert one(world, 7, "market", Q3, LATER).ratio is None
