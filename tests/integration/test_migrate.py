@@ -84,7 +84,10 @@ def test_every_dataset_has_its_table_with_its_columns_in_order(warehouse):
         ("consumer", "UPDATE core.person SET sealed = ''"),
         ("reader", "INSERT INTO audit.act (actor, act, about) VALUES ('a', 'b', 'c')"),
         ("reader", "UPDATE audit.credit_report SET issued_by = 'b'"),
-        ("quality", "SELECT audit.issue_credit_report('410421-20261124-000001', current_date, 1, '', 1, '', '', 'a', '')"),
+        (
+            "quality",
+            "SELECT audit.issue_credit_report('410421-20261124-000001', current_date, 1, '', 1, '', '', 'a', '')",
+        ),
         ("consumer", "SELECT landing.prepare_months('2030-01-01')"),
         ("consumer", "UPDATE core.known_schema SET version = 9"),
         ("quality", "SELECT landing.prepare_months()"),
