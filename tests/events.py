@@ -201,7 +201,7 @@ class World:
             found = prepare_message(message, self.center)
             (dead if isinstance(found, DeadLetter) else ready).append(found)
         try:
-            return dict(load(self._con, spans, ready, dead, self.center.catalogue.datasets))
+            return dict(load(self._con, spans, ready, dead, self.center))
         except BaseException:
             self._con.rollback()
             raise

@@ -96,8 +96,7 @@ def _replay_chunk(cur: cursor, rows: list[Any], center: Center, who: str, *, aga
     found = [prepare_message(unearth(dict(row)), center) for row in rows]
     unreadable = [f for f in found if isinstance(f, DeadLetter)]
     ready = [f for f in found if not isinstance(f, DeadLetter)]
-    datasets = center.catalogue.datasets
-    counts, poisoned = isolated(cur, ready, datasets, blame_unique=True, again=again, replayed=True)
+    counts, poisoned = isolated(cur, ready, center, blame_unique=True, again=again, replayed=True)
     dead = [*unreadable, *poisoned]
     bury(cur, dead)
     still = {d.message.offset for d in dead}

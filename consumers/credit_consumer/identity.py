@@ -175,13 +175,13 @@ def _find(event: Ready, content: Content, book: Book) -> Record | Outcome | None
         found = book.by_source.get((event.unit, content.source_key)) if content.source_key else None
         found = found or book.by_natural_key(content.natural_key)
         return _waiting(event) if found is None and event.event.envelope.act == "correct" else found
-    found = _targeted(target, event.unit, book)
-    if isinstance(found, Problem):
-        return Outcome("rejected", None, None, [*event.problems, found])
-    if found is not None and found.unit != event.unit:
+    named = _targeted(target, event.unit, book)
+    if isinstance(named, Problem):
+        return Outcome("rejected", None, None, [*event.problems, named])
+    if named is not None and named.unit != event.unit:
         text = "要更正的记录不是本单位报送的；请核对回执里的 record_no。"
         return _refused(event, None, "record.other_unit", text)
-    return found or _waiting(event)
+    return named or _waiting(event)
 
 
 def _targeted(target: Target, owner: str, book: Book) -> Record | Problem | None:

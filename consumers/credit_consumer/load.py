@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,23 +17,28 @@ import psycopg2
 from psycopg2.extensions import connection, cursor
 
 from credit_schemas.dataset import Dataset
-from credit_schemas.problems import Problem
 from credit_schemas.uuid7 import uuid7
 from credit_warehouse.tables import columns
 
 from . import people_statements as people_sql
 from . import statements as sql
+from .awaited import Line, awaiting
 from .books import open_books
 from .copying import copy_rows, problems_json
 from .decode import DeadLetter
 from .errors import UNIQUE_VIOLATION, Fenced, Overtaken, describe, is_data_error
 from .graveyard import bury
 from .identity import Book, Outcome, Record, changed, settle, sought, touched
-from .normalise import Act, Ready
+from .landed import Refusal, known_events, refused_before
+from .normalise import Act, Center, Ready
 from .people import People, enter_people
 from .standing import ACT_NAMES, STATE_NAMES
 
+# How often a batch is done again because somebody else was faster with one of its records; each time he is done.
+OVERTAKEN_MAX = 10
 _STATUS = {"accepted": "loaded"}
+_NO_BOOK = Book()
+_REFUSED_AGAIN = "与以前退回的一行内容相同，没有重复计数；请改正后再报。"
 _STATE_NAMES = {"accepted": "已入库", "unchanged": "没有变化", "rejected": "已拒收", "waiting": "等待中"}
 
 
@@ -58,7 +64,7 @@ def load(
     spans: Sequence[Span],
     events: Sequence[Ready],
     dead: Sequence[DeadLetter],
-    datasets: Mapping[str, Dataset],
+    center: Center,
     *,
     blame_unique: bool = False,
 ) -> Counter[str]:
@@ -79,7 +85,7 @@ def load(
             cur.execute(sql.MOVE_POSITION, [span.after, str(span.topic_id), span.partition, span.before])
             if cur.rowcount != 1:
                 raise Fenced(span.topic_id, span.partition)
-        counts, poisoned = isolated(cur, events, datasets, blame_unique=blame_unique)
+        counts, poisoned = isolated(cur, events, center, blame_unique=blame_unique)
         bury(cur, [*dead, *poisoned])
     con.commit()
     counts["dead"] = len(dead) + len(poisoned)
@@ -89,34 +95,47 @@ def load(
 def isolated(
     cur: cursor,
     events: Sequence[Ready],
-    datasets: Mapping[str, Dataset],
+    center: Center,
     *,
     blame_unique: bool,
     again: bool = False,
     replayed: bool = False,
     revived: bool = False,
+    alone: bool = False,
 ) -> tuple[Counter[str], list[DeadLetter]]:
-    """Apply events; when the data is at fault, halve until the one event is alone and the others are in."""
+    """Apply events; when the data is at fault, halve until the one event is alone and the others are in.
+
+    When somebody else changed a record meanwhile, all is read and done again, here: what he wrote is committed.
+    """
     if not events:
         return Counter(), []
+    how = {"replayed": replayed, "revived": revived}
     cur.execute("SAVEPOINT batch")
-    try:
-        done = apply(cur, events, datasets, again=again, replayed=replayed, revived=revived)
-    except psycopg2.Error as e:
-        if not is_data_error(e) or (e.pgcode == UNIQUE_VIOLATION and not blame_unique):
-            raise
-        cur.execute("ROLLBACK TO SAVEPOINT batch")
-        if len(events) == 1:
-            event = events[0].event
-            done = Counter(), [DeadLetter(event.message, "database", describe(e), "dead", event.decoded.schema_id)]
-        else:
-            middle = len(events) // 2
-            done = Counter(), []
-            for half in (events[:middle], events[middle:]):
-                counts, dead = isolated(
-                    cur, half, datasets, blame_unique=blame_unique, again=True, replayed=replayed, revived=revived
-                )
-                done = done[0] + counts, done[1] + dead
+    for attempt in count(1):
+        try:
+            done = apply(cur, events, center, again=again, alone=alone, **how)
+            break
+        except Overtaken:
+            if attempt == OVERTAKEN_MAX:
+                raise
+            cur.execute("ROLLBACK TO SAVEPOINT batch")
+        except psycopg2.Error as e:
+            if not is_data_error(e) or (e.pgcode == UNIQUE_VIOLATION and not blame_unique):
+                raise
+            cur.execute("ROLLBACK TO SAVEPOINT batch")
+            how |= {"blame_unique": blame_unique}
+            if len(events) > 1:
+                middle = len(events) // 2
+                left, bad = isolated(cur, events[:middle], center, again=True, **how)
+                right, worse = isolated(cur, events[middle:], center, again=True, **how)
+                done = left + right, [*bad, *worse]
+            elif not (alone or revived):
+                # Perhaps it was not this event but one that waited for its record: that one is found by the next look.
+                done = isolated(cur, events, center, again=True, alone=True, **how)
+            else:
+                event = events[0].event
+                done = Counter(), [DeadLetter(event.message, "database", describe(e), "dead", event.decoded.schema_id)]
+            break
     cur.execute("RELEASE SAVEPOINT batch")
     return done
 
@@ -124,112 +143,107 @@ def isolated(
 def apply(
     cur: cursor,
     events: Sequence[Ready],
-    datasets: Mapping[str, Dataset],
+    center: Center,
     *,
     again: bool = False,
     replayed: bool = False,
     revived: bool = False,
+    alone: bool = False,
 ) -> tuple[Counter[str], list[DeadLetter]]:
     """Settle events against the warehouse and write what comes of it.
+
+    What waited for a record is done as soon as the record is there, before anything that came after it.
 
     Args:
         again: The session's temporary tables may hold rows of an earlier call in this transaction.
         replayed: The events are old ones (dead letters): they never overwrite what came after them.
         revived: The events landed as waiting, and what they waited for has come.
+        alone: Leave what waited for a record of these events to the next look.
 
     Returns:
         How many events came to which receipt status, and events that may not be loaded (an id of another unit).
     """
+    datasets = center.catalogue.datasets
     if again:
         cur.execute(f"TRUNCATE {', '.join([*people_sql.STAGES, *map(sql.stage, datasets.values())])}")
-    known = {} if revived else _known(cur, events)
+    known = {} if revived else known_events(cur, events)
     owners = {ce_id: k.unit for ce_id, k in known.items()}
     for e in events:
         owners.setdefault(e.ce_id, e.unit)
     foreign = [e for e in events if owners[e.ce_id] != e.unit]
     events = [e for e in events if owners[e.ce_id] == e.unit]
     ours = [e for e in events if e.ce_id not in known]
-    books = open_books(cur, [e for e in ours if e.content is not None or e.act is not None], datasets)
-    settled: list[tuple[Ready, Outcome]] = []
+    awaited = [] if revived or alone else awaiting(cur, ours, center)
+    books = open_books(cur, [e for e in (*ours, *awaited) if e.content is not None or e.act is not None], datasets)
+    line = Line(awaited)
+    refused = refused_before(cur, [*ours, *awaited])
+    landed = {e.ce_id for e in (events if revived else awaited)}
+    settled: dict[UUID, tuple[Ready, Outcome]] = {}
     receipts: list[tuple[Ready, str, Outcome]] = []
-    seen: dict[UUID, Outcome] = {}
-    refused = _refused_before(cur, ours)
     for event in events:
-        first = known.get(event.ce_id)
-        outcome = first.outcome if first else seen.get(event.ce_id)
-        if outcome is not None:
-            note = f"此前已收到并处理（{_STATE_NAMES[outcome.state]}），没有重复入库。"
-            receipts.append((event, "duplicate", outcome._replace(note=note)))
+        if event.ce_id in known or event.ce_id in settled:
+            first = known[event.ce_id].outcome if event.ce_id in known else settled[event.ce_id][1]
+            note = f"此前已收到并处理（{_STATE_NAMES[first.state]}），没有重复入库。"
+            receipts.append((event, "duplicate", first._replace(note=note)))
             continue
-        outcome = settle(event, books.get(event.dataset, _NO_BOOK), replayed=replayed)
-        status = _STATUS.get(outcome.state, outcome.state)
-        if outcome.state == "rejected" and event.content_digest:
-            refusal = (event.unit, event.dataset, event.content_digest)
-            if refusal in refused:
-                # Told again, counted once: a file sent again is not reported again.
-                outcome = outcome._replace(state="unchanged", note=_REFUSED_AGAIN)
-            refused.add(refusal)
-        seen[event.ce_id] = outcome
-        receipts.append((event, status, outcome))
-        if event.verdict != "not_reportable":
-            settled.append((event, outcome))
-    if revived:
-        _settle_landing(cur, settled)
-    else:
-        _write_landing(cur, settled)
-        _write_waiting(cur, settled)
-    # Once per id: its repetition within the batch is a duplicate, and quality reckons with both counts.
-    _count_not_reportable(cur, {e.ce_id: e for e in ours if e.verdict == "not_reportable"}.values())
+        work = [event]
+        while work:
+            current = work.pop()
+            book = books.get(current.dataset, _NO_BOOK)
+            outcome = settle(current, book, replayed=replayed and current is event)
+            status = _STATUS.get(outcome.state, outcome.state)
+            outcome = _once(current, outcome, refused)
+            settled[current.ce_id] = (current, outcome)
+            if outcome.state != "waiting":
+                receipts.append((current, status, outcome))
+            else:
+                line.add(current)
+                if current.ce_id not in landed:  # who waits is told so once
+                    receipts.append((current, status, outcome))
+            if current.content is not None and outcome.record_no in book.by_no:
+                work += reversed(line.take(current.dataset, book.by_no[outcome.record_no]))
+    _write_settled(cur, settled.values(), landed)
+    if not revived:
+        # Once per id: its repetition within the batch is a duplicate, and quality reckons with both counts.
+        _count_not_reportable(cur, {e.ce_id: e for e in ours if e.verdict == "not_reportable"}.values())
     _write_core(cur, books, datasets)
     _write_marks(cur, books)
     _write_receipts(cur, receipts)
     _tell_owners(cur, books)
     dead = [DeadLetter(e.event.message, "id_of_another_unit", "消息头 ce_id 的编号是别的单位先用的") for e in foreign]
-    return Counter(status for _, status, _ in receipts), dead
+    return _counts(events, receipts), dead
 
 
-_NO_BOOK = Book()
-_REFUSED_AGAIN = "与以前退回的一行内容相同，没有重复计数；请改正后再报。"
+def _counts(events: Iterable[Ready], receipts: Iterable[tuple[Ready, str, Outcome]]) -> Counter[str]:
+    """How many of the events came to which status; of one that waited and was done, to the last."""
+    own = {e.ce_id for e in events}
+    last = {e.ce_id: status for e, status, _ in receipts if status != "duplicate"}
+    repeated = sum(status == "duplicate" for _, status, _ in receipts)
+    return +Counter({**Counter(status for ce_id, status in last.items() if ce_id in own), "duplicate": repeated})
 
 
-class _Known(NamedTuple):
-    unit: str
-    outcome: Outcome
+def _once(event: Ready, outcome: Outcome, refused: set[Refusal]) -> Outcome:
+    """Told again, counted once: a refused row of a file that is sent again is not counted again."""
+    if outcome.state != "rejected" or not event.content_digest:
+        return outcome
+    refusal = (event.unit, event.dataset, event.content_digest)
+    if refusal in refused:
+        return outcome._replace(state="unchanged", note=_REFUSED_AGAIN)
+    refused.add(refusal)
+    return outcome
 
 
-def _known(cur: cursor, events: Sequence[Ready]) -> dict[UUID, _Known]:
-    """The events of a batch that have landed before, with what they came to."""
-    ids = sorted(str(e.ce_id) for e in events)
-    # The bounds let the planner leave out the partitions of other months.
-    cur.execute(sql.KNOWN_EVENTS, [ids[0], ids[-1], ",".join(ids)])
-    return {
-        UUID(ce_id): _Known(
-            unit,
-            Outcome(state, UUID(no) if no else None, revision, [Problem(**p) for p in problems or []]),
-        )
-        for ce_id, unit, state, no, revision, problems in cur.fetchall()
-    }
-
-
-def _refused_before(cur: cursor, events: Iterable[Ready]) -> set[tuple[str, str, bytes]]:
-    """(unit, dataset, content) of events that were refused before with the very same content."""
-    asked = [(e.unit, e.dataset, e.content_digest) for e in events if e.content_digest]
-    if not asked:
-        return set()
-    units, datasets, digests = zip(*asked, strict=True)
-    cur.execute(sql.REFUSED_BEFORE, [list(units), list(datasets), [d.hex() for d in digests]])
-    return {(unit, dataset, bytes(digest)) for unit, dataset, digest in cur.fetchall()}
-
-
-def _write_landing(cur: cursor, settled: Iterable[tuple[Ready, Outcome]]) -> None:
-    copy_rows(cur, "landing.event", sql.LANDING_COLUMNS, (_landing_row(e, o) for e, o in settled))
-
-
-def _settle_landing(cur: cursor, settled: Iterable[tuple[Ready, Outcome]]) -> None:
+def _write_settled(cur: cursor, settled: Iterable[tuple[Ready, Outcome]], landed: set[UUID]) -> None:
+    """Into landing what has just come; what `landed` before, as waiting, comes to what it came to."""
+    new = [(e, o) for e, o in settled if e.ce_id not in landed and e.verdict != "not_reportable"]
+    copy_rows(cur, "landing.event", sql.LANDING_COLUMNS, (_landing_row(e, o) for e, o in new))
+    _write_waiting(cur, new)
     for event, outcome in settled:
-        number = str(outcome.record_no) if outcome.record_no else None
-        found = [outcome.state, number, outcome.revision, problems_json(outcome.problems), str(event.ce_id)]
-        cur.execute(sql.SETTLE_LANDING, found)
+        if event.ce_id in landed and outcome.state != "waiting":
+            number = str(outcome.record_no) if outcome.record_no else None
+            came_to = [outcome.state, number, outcome.revision, problems_json(outcome.problems)]
+            cur.execute(sql.SETTLE_LANDING, [*came_to, str(event.ce_id)])
+            cur.execute(sql.SETTLE_WAITING, [outcome.state, str(event.ce_id)])
 
 
 def _write_waiting(cur: cursor, settled: Iterable[tuple[Ready, Outcome]]) -> None:

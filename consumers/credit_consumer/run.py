@@ -55,8 +55,8 @@ PARTITION_FETCH_BYTES = 4 << 20
 METADATA_AGE_MS = 5000
 # Back-off after the environment failed: quick at first, because most restarts take seconds.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-# How often an idle consumer looks for events whose record has come: by another consumer, that is.
-LOOK_EVERY_S = 2.0
+# How often a consumer looks for events whose record has come by another consumer, and at most which part of its time.
+LOOK_EVERY_S, LOOK_SHARE = 2.0, 20
 # A lock held longer than this is held by a session whose process stands still, see `statements.END_SLEEPERS`.
 LOCK_TIMEOUT_S = 10
 # How often a unique violation is put down to a faster transaction before the row is blamed.
@@ -174,7 +174,7 @@ class Consumer:
                     ready.append(found)
             spans.append(Span(position.topic_id, partition.partition, position.next_offset, records[-1].offset + 1))
         prepared = time.monotonic()
-        counts = load(self._connection(), spans, ready, dead, self._datasets, blame_unique=self._races >= RACES)
+        counts = load(self._connection(), spans, ready, dead, self._center, blame_unique=self._races >= RACES)
         for partition, records in batch.items():
             if partition in self._positions:
                 self._positions[partition] = self._positions[partition]._replace(next_offset=records[-1].offset + 1)
@@ -196,6 +196,7 @@ class Consumer:
             if busy:
                 last = now
             elif until_idle is not None and now - last >= until_idle:
+                self._settle_waiting(at_once=True)
                 return
 
     def close(self) -> None:
@@ -240,7 +241,7 @@ class Consumer:
         self.totals += counts
         if self._con is not None:
             self._prepare_months(self._con)
-        self._settle_waiting(at_once=True)
+        self._settle_waiting()
         return sum(counts.values())
 
     def _place(self) -> None:
@@ -305,15 +306,16 @@ class Consumer:
         return self._con
 
     def _settle_waiting(self, *, at_once: bool = False) -> None:
-        """Do what waited for records that have come; also when idle, as another consumer may have loaded them."""
+        """Do what waited for records that have come by another consumer; also when idle."""
         now = time.monotonic()
         if now < self._retry_at or (now < self._look_at and not at_once):
             return
-        self._look_at = now + LOOK_EVERY_S
         try:
             self.totals += settle_waiting(self._connection(), self._center)
         except psycopg2.Error as e:
             self._back_off(e)
+        # However many wait in vain, looking for them stays a small part of the work.
+        self._look_at = now + max(LOOK_EVERY_S, LOOK_SHARE * (time.monotonic() - now))
 
     def _prepare_months(self, con: connection) -> None:
         """Once a day: the months of landing ahead. Without them rows still land, in the default partition."""

@@ -180,32 +180,49 @@ def _names(dataset: Dataset) -> str:
 
 WAITING_COLUMNS = ("ce_id", "unit", "dataset", "act", "owner", "record_no", "source_key", "natural_key", "received_at")
 WAITING_DATASETS = "SELECT DISTINCT dataset FROM ingest.waiting WHERE settled_at IS NULL"
+WAITING_AMONG = (
+    "SELECT d FROM unnest(%s::text[]) d"
+    " WHERE EXISTS (SELECT 1 FROM ingest.waiting w WHERE w.dataset = d AND w.settled_at IS NULL)"
+)
+# The number is arbitrary, and this place's alone; let go at the end of the transaction.
+SETTLE_ALONE = "SELECT pg_try_advisory_xact_lock(7301)"
+_WAITING = (
+    "SELECT w.ce_id, t.name, e.topic_id, e.unit, e.dataset, e.partition, e.offset, e.received_at, e.key, e.value,"
+    " e.act, e.produced_at, e.replaces FROM ingest.waiting w JOIN landing.event e USING (ce_id)"
+    " JOIN ingest.topic t ON t.topic_id = e.topic_id WHERE w.settled_at IS NULL AND w.dataset = %s AND"
+)
+# The oldest first, but those that could not be done before behind the others.
+_IN_LINE = " ORDER BY w.came_to NULLS FIRST, w.received_at, e.offset LIMIT %s FOR UPDATE OF w SKIP LOCKED"
+# By natural keys, numbers, and (unit, source key) in two lists of equal length.
+WAITING_FOR = (
+    f"{_WAITING} (w.natural_key IN {_HEX_LIST} OR w.record_no IN {_UUID_LIST}"
+    f" OR (w.owner, w.source_key) IN (SELECT * FROM unnest(%s::text[], %s::text[]))){_IN_LINE}"
+)
 
 
 def take_waiting(dataset: Dataset) -> str:
     """Events whose record has come meanwhile, oldest first, each with the message it came as."""
     table = f"core.{dataset.table}"
     return (
-        "SELECT w.ce_id, t.name, e.topic_id, e.unit, e.dataset, e.partition, e.offset, e.received_at, e.key, e.value,"
-        " e.act, e.produced_at, e.replaces FROM ingest.waiting w JOIN landing.event e USING (ce_id)"
-        " JOIN ingest.topic t ON t.topic_id = e.topic_id"
-        " WHERE w.settled_at IS NULL AND w.dataset = %s AND ("
-        f" EXISTS (SELECT 1 FROM {table} c WHERE c.record_no = w.record_no)"
+        f"{_WAITING} (EXISTS (SELECT 1 FROM {table} c WHERE c.record_no = w.record_no)"
         f" OR EXISTS (SELECT 1 FROM {table} c WHERE c.unit = w.owner AND c.source_key = w.source_key)"
         f" OR EXISTS (SELECT 1 FROM {table} c WHERE c.natural_key = w.natural_key)"
         " OR EXISTS (SELECT 1 FROM core.former_key f WHERE f.dataset = w.dataset AND f.natural_key = w.natural_key))"
-        " ORDER BY w.received_at, e.offset LIMIT %s FOR UPDATE OF w SKIP LOCKED"
+        f"{_IN_LINE}"
     )
 
 
 SETTLE_WAITING = "UPDATE ingest.waiting SET settled_at = now(), came_to = %s WHERE ce_id = %s"
+# Still waiting: what stood in the way, a word of `decode.REASONS`. Written once, not at each look.
+TROUBLED = "UPDATE ingest.waiting SET came_to = %s WHERE came_to IS DISTINCT FROM %s AND ce_id = %s"
 SETTLE_LANDING = (
     "UPDATE landing.event SET state = %s, record_no = %s, revision = %s, problems = %s"
     " WHERE ce_id = %s AND state = 'waiting'"
 )
 LIST_WAITING = (
-    "SELECT ce_id, unit, dataset, act, owner, record_no, source_key, received_at FROM ingest.waiting"
-    " WHERE settled_at IS NULL AND (%(unit)s IS NULL OR unit = %(unit)s) ORDER BY received_at, ce_id LIMIT %(limit)s"
+    "SELECT ce_id, unit, dataset, act, owner, record_no, source_key, received_at, came_to AS trouble"
+    " FROM ingest.waiting WHERE settled_at IS NULL AND (%(unit)s IS NULL OR unit = %(unit)s)"
+    " ORDER BY received_at, ce_id LIMIT %(limit)s"
 )
 
 # --- marks and receipts ------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ step = st.fixed_dictionaries(
             st.tuples(st.just("number"), numbers),
         ),
         "again": st.booleans(),
+        "act": st.sampled_from([None, None, "withdraw", "revoke", "reinstate"]),
     }
 )
 
@@ -38,6 +39,22 @@ def world(make_county, postgres_server, tmp_path_factory):
     made = build_world(make_county, postgres_server, tmp_path_factory.mktemp("center"), ["market"])
     yield made
     made.close()
+
+
+def standing(r: Any) -> tuple[Any, ...]:
+    return r["state"], r["withdrawn"], r["ended_why"], r["disputed"]
+
+
+def named(row: dict[str, str], target: dict[str, Any] | None) -> dict[str, str]:
+    """An act's columns for a target; without one the row's own document."""
+    if target and "record_no" in target:
+        return {"AC_JLBH": target["record_no"]}
+    if target and "source_key" in target:
+        return {"AC_LYZJ": target["source_key"]}
+    number = target["document_no"] if target else row["CF_WSH"]
+    subject = {"AC_ZJLX": "身份证", "AC_ZJHM": row["CF_XDR_ZJHM"]} if "CF_XDR_ZJHM" in row and not target else {}
+    code = {} if subject else {"AC_DM": PENALTY["CF_XDR_SHXYM"]}
+    return {"AC_WSH": number, "AC_JGDM": row["CF_CFJGDM"], "AC_JDRQ": row["CF_JDRQ"], **code, **subject}
 
 
 def played(world: World, unit: str, steps: list[dict[str, Any]], size: int) -> tuple[list[Any], list[Any]]:
@@ -59,6 +76,10 @@ def played(world: World, unit: str, steps: list[dict[str, Any]], size: int) -> t
                     "decision_date": date.fromisoformat(row["CF_JDRQ"]),
                     "subject_code": PENALTY["CF_XDR_SHXYM"],
                 }
+        if s["act"]:
+            event = world.act(unit, s["act"], **named(row, target))
+            events += [event, event] if s["again"] else [event]
+            continue
         event = world.event(
             unit,
             {**row, "CF_NR": f"罚款500元，第{s['content']}次"},
@@ -76,7 +97,10 @@ def played(world: World, unit: str, steps: list[dict[str, Any]], size: int) -> t
     return (
         sorted((order[r["ce_id"]], r["state"], order.get(r["record_no"]), r["revision"]) for r in landing),
         [
-            *((order[r["record_no"]], r["revision"], r["source_key"], r["cf_wsh"], r["cf_nr"]) for r in core),
+            *(
+                (order[r["record_no"]], r["revision"], r["source_key"], r["cf_wsh"], r["cf_nr"], *standing(r))
+                for r in core
+            ),
             *((order[r["ce_id"]], r["status"], r["revision"], [p["rule"] for p in r["problems"] or []]) for r in told),
         ],
     )

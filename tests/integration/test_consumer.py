@@ -236,7 +236,7 @@ def test_an_act_before_its_record_is_done_by_the_consumer_when_the_record_comes(
     first = world.event("market", numbered(57))
     act = world.act("market", "withdraw", AC_JLBH=str(first.ce_id))
     assert world.load(act) == {"waiting": 1}
-    assert world.load(first) == {"loaded": 2}
+    assert world.load(first) == {"loaded": 1}
     assert world.one("SELECT state FROM core.penalty WHERE cf_wsh LIKE '%〕57号'")[0] == "withdrawn"
 
 
