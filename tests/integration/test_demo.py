@@ -54,7 +54,7 @@ def closing_table(said: str) -> list[list[str]]:
 def test_the_demo_runs_twice_with_the_same_figures_and_down_leaves_no_process(home: Path) -> None:
     first = credit(home, "demo")
     rows = {line[0]: [int(n) for n in line[1:]] for line in closing_table(first)}
-    market, persons, licences, ledger = rows.values()
+    market, persons, licences, ledger, *others = rows.values()
     # rows, refused, loaded, checks, holds, forwarded, acknowledged
     assert market[:2] == [35, 6]
     assert market[2] == market[5] / 4 == market[6] / 4 > 0  # every record went to four destinations, all answered
@@ -62,9 +62,12 @@ def test_the_demo_runs_twice_with_the_same_figures_and_down_leaves_no_process(ho
     assert persons[5] == persons[2] * 3, "the held slice left for the three other destinations"
     assert licences[:3] == [8, 2, 6]
     assert ledger[1] == ledger[5] == 0, "the ledger stays in the county"
+    assert all(row[5] == row[6] for row in others), "every destination took what went to it of every other dataset"
+    assert sum(row[5] > 0 for row in others) >= 20, "most datasets are forwarded, without a line in any destination"
     figures = credit(home, "figures", "--json")
     heard = credit(home, "receipts", "--unit", "market", "--json", program="credit_producer").splitlines()
-    accepted = [r for r in map(json.loads, heard) if (r["status"], r["destination"]) == ("accepted", "province")]
+    wanted = ("accepted", "province", "penalty")
+    accepted = [r for r in map(json.loads, heard) if (r["status"], r["destination"], r["dataset"]) == wanted]
     assert len({r["record_no"] for r in accepted}) == market[2], "the province's answer reached the department"
 
     second = credit(home, "demo")
