@@ -33,6 +33,7 @@ from credit_warehouse.migrate import migrate
 from credit_warehouse.roles import SERVICES, create_roles
 from credit_warehouse.settings import Settings
 from credit_warehouse.tables import GOVERNING, columns
+from emptying import empty, records
 
 # Roles belong to the whole cluster, so every test module gives them the same passwords.
 PASSWORDS = {service: f"pw-{service}" for service in ("owner", *SERVICES)}
@@ -74,12 +75,9 @@ class Center:
 
     def clear(self) -> None:
         """Forget every record, delivery, receipt and hold."""
-        datasets = ", ".join(f"core.{d.table}" for d in load_catalogue().datasets.values())
-        self.all(
-            "TRUNCATE exchange.mark, exchange.delivery, exchange.batch, exchange.destination, exchange.receipt,"
-            " quality.work_item, quality.hold, quality.result, quality.run, core.person,"
-            f" core.subject, core.subject_name, audit.act, {datasets} CASCADE"
-        )
+        exchange = [f"exchange.{t}" for t in ("mark", "delivery", "batch", "destination", "receipt")]
+        quality = [f"quality.{t}" for t in ("work_item", "hold", "result", "run")]
+        empty(self.dsn, [*exchange, *quality, *records(), "audit.act"])
 
     # -- records ---------------------------------------------------------------------------------------------------
 

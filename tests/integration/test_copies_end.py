@@ -23,6 +23,7 @@ from credit_platforms.forward import collect, forward
 from credit_platforms.reconcile import reconcile
 from credit_schemas.catalogue import load_catalogue
 from credit_schemas.county import SETTING
+from emptying import empty, records
 from events import Event, World, build_world
 from recording_proxy import Recorder, recording_proxy
 from sandbox_client import Running, SandboxClient, running_sandbox
@@ -126,11 +127,8 @@ def world(make_county, postgres_server, tmp_path_factory):
 @pytest.fixture
 def roads(world, sandboxes, monkeypatch) -> Iterator[Roads]:
     """Nothing is stored, and no destination has ever heard of us."""
-    tables = ", ".join(f"core.{d.table}" for d in DATASETS.values())
-    world.query(
-        "TRUNCATE exchange.mark, exchange.delivery, exchange.batch, exchange.destination, exchange.receipt,"
-        f" quality.work_item, quality.hold, core.person, core.subject, core.subject_name, {tables} CASCADE"
-    )
+    exchange = [f"exchange.{t}" for t in ("mark", "delivery", "batch", "destination", "receipt")]
+    empty(world.database.dsn, [*exchange, "quality.work_item", "quality.hold", *records()])
     monkeypatch.setenv(SETTING, str(world.center.catalogue.county.folder))
     stands = {}
     with ExitStack() as stack:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from docx import Document
 
+import emptying
 from credit_local.cli import credit, told
 from credit_reports.credit_file import file_record, read_file
 from credit_reports.credit_report import issue
@@ -45,10 +46,8 @@ def world(make_county, postgres_server, tmp_path_factory):
 
 @pytest.fixture
 def empty(world):
-    tables = ", ".join(f"core.{d.table}" for d in subject_datasets(world.center.catalogue))
-    world.query(
-        f"TRUNCATE {tables}, core.person, core.subject, core.subject_name, core.former_key, core.subject_registration,"
-        " core.collision_decision, audit.credit_report, audit.act CASCADE"
+    emptying.empty(
+        world.database.dsn, [*emptying.records(), "core.collision_decision", "audit.credit_report", "audit.act"]
     )
 
 
