@@ -8,6 +8,7 @@ No personal number can be in it, because the role `reader` cannot read one; natu
 # ruff: noqa: S608 - names of tables and columns come from our own schema files, checked by `dataset.NAME`
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,7 +17,6 @@ from typing import Any
 from psycopg2.extensions import connection
 
 from credit_schemas.catalogue import Catalogue
-from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import SECTIONS, Dataset, Field
 from credit_schemas.forms import render_value
 from credit_schemas.identifiers import USCC_PLACEHOLDER
@@ -129,7 +129,7 @@ def read_file(con: connection, catalogue: Catalogue, subject: Subject) -> Credit
         conflicts=_conflicts(entries),
         collisions=_collisions(con, subject),
         history=_history(con, [e.record_no for e in entries]),
-        unit_names={u: _unit_name(catalogue, u) for u in units},
+        unit_names={u: catalogue.unit_name(u) for u in units},
     )
 
 
@@ -219,7 +219,8 @@ def _shown(f: Field, value: Any, personal_names: set[str]) -> str:
 def _conflicts(entries: Iterable[Entry]) -> list[dict[str, Any]]:
     """Of each item about the subject itself: what every unit last said, where they differ."""
     latest: dict[str, dict[str, tuple[datetime, Any, str, Entry]]] = {}
-    labels: dict[str, str] = {}
+    # A role's name in most of the datasets that tell it: 主体名称, and not what one of them calls it (用户名称).
+    labels: dict[str, Counter[str]] = {}
     for e in entries:
         if e.state not in LIVE:
             continue
@@ -227,7 +228,7 @@ def _conflicts(entries: Iterable[Entry]) -> list[dict[str, Any]]:
             about_itself = c.field.role.startswith(("subject.", "representative."))
             if not about_itself or c.field.role == "subject.id_type" or c.original == USCC_PLACEHOLDER:
                 continue
-            labels.setdefault(c.field.role, c.field.cn)
+            labels.setdefault(c.field.role, Counter())[c.field.cn] += 1
             of_role = latest.setdefault(c.field.role, {})
             if e.unit not in of_role or of_role[e.unit][0] < e.revised_at:
                 of_role[e.unit] = (e.revised_at, c.original, c.text, e)
@@ -240,7 +241,7 @@ def _conflicts(entries: Iterable[Entry]) -> list[dict[str, Any]]:
             one = values.setdefault(original, {"value": text, "units": [], "last": e.received_on.isoformat()})
             one["units"].append(unit)
             one["last"] = max(one["last"], e.received_on.isoformat())
-        found.append({"role": role, "item": labels[role], "values": list(values.values())})
+        found.append({"role": role, "item": labels[role].most_common(1)[0][0], "values": list(values.values())})
     return found
 
 
@@ -271,10 +272,3 @@ def _history(con: connection, numbers: list[str]) -> dict[str, list[dict[str, An
 def _decided(e: Entry) -> date | None:
     decided = e.value("decision.date")
     return decided if isinstance(decided, date) else None
-
-
-def _unit_name(catalogue: Catalogue, code: str) -> str:
-    try:
-        return catalogue.county.units.get(code).name
-    except UnknownUnit:
-        return code

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .codec import Codec
 from .county import County, load_county
+from .county_errors import UnknownUnit
 from .dataset import DATASETS, Dataset, UnknownDataset, act_form, current_datasets, load_schemas
 from .workdays import WorkCalendar, load_calendar
 
@@ -31,6 +32,18 @@ class Catalogue:
             if name in (d.id, d.cn):
                 return d
         raise UnknownDataset(name, self.datasets)
+
+    def dataset_name(self, id: str) -> str:
+        """A dataset (or the form of acts) in Chinese; an id the catalogue does not have stays as it is."""
+        known = {**self.datasets, self.act.id: self.act}
+        return known[id].cn if id in known else id
+
+    def unit_name(self, code: str) -> str:
+        """A unit's short Chinese name; a code the county does not have stays as it is."""
+        try:
+            return self.county.units.get(code).name
+        except UnknownUnit:
+            return code
 
     @cached_property
     def calendar(self) -> WorkCalendar:

@@ -396,7 +396,9 @@ def test_the_command_shows_holds_and_lets_a_named_person_release_them(world, con
     status, output = command(world, tmp_path, "quality", "holds")
     assert status == 0, output
     assert "上报内容符合目的地的要求：1 项未通过（去向：河南省公共信用信息平台）" in output
+    assert "  市场监管局  行政处罚  province  " in output
     status, output = command(world, tmp_path, "quality", "items")
+    assert "  市场监管局  行政处罚  " in output
     assert "违法事实最长 2000 字" in output
     assert command(world, tmp_path, "quality", "release", str(hold), "--by", " ", "--reason", "急")[0] != 0
     status, output = command(world, tmp_path, "quality", "release", str(hold), "--by", "王主任", "--reason", "已商定")

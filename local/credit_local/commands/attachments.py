@@ -88,7 +88,8 @@ def _collect(folder: Path | None, unit: str | None, as_json: bool, *, quiet: boo
 @json_option
 def list_attachments(what: str | None, unit: str | None, as_json: bool) -> None:
     """列出已收的附件；加 --missing 看还缺哪些，加 --refused 看哪些没有收下。"""
-    code = load_catalogue().county.units.resolve(unit).code if unit else None
+    catalogue = load_catalogue()
+    code = catalogue.county.units.resolve(unit).code if unit else None
     reader = {"missing": books.missing, "refused": books.refused}.get(what or "", books.stored)
     with database(SERVICE) as con:
         found = reader(con, code)
@@ -97,18 +98,27 @@ def list_attachments(what: str | None, unit: str | None, as_json: bool) -> None:
     elif what == "missing":
         table(
             ["单位", "数据集", "文件名", "字节", "上报时间", "摘要"],
-            [[f["unit"], f["dataset"], f["name"], f["size"], f["since"], f["digest"]] for f in found],
+            [
+                [
+                    *(catalogue.unit_name(f["unit"]), catalogue.dataset_name(f["dataset"]), f["name"]),
+                    *(f["size"], f["since"], f["digest"]),
+                ]
+                for f in found
+            ],
         )
     elif what == "refused":
         table(
             ["单位", "次数", "最近一次", "原因", "摘要"],
-            [[f["unit"], f["times"], f["last_seen"], f["told"], f["digest"]] for f in found],
+            [[catalogue.unit_name(f["unit"]), f["times"], f["last_seen"], f["told"], f["digest"]] for f in found],
         )
     else:
         table(
             ["类型", "字节", "收取时间", "单位", "文件名", "摘要"],
             [
-                [f["kind"], f["size"], f["stored_at"], "、".join(f["units"] or ()), _names(f["names"]), f["digest"]]
+                [
+                    *(f["kind"], f["size"], f["stored_at"], "、".join(map(catalogue.unit_name, f["units"] or ()))),
+                    *(_names(f["names"]), f["digest"]),
+                ]
                 for f in found
             ],
         )

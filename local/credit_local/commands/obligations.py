@@ -8,8 +8,8 @@ from datetime import date, datetime
 import click
 
 from credit_reports.duties import STATUSES, Duty, Tally, duties, tally
-from credit_reports.duty_strays import strays
-from credit_schemas.catalogue import load_catalogue
+from credit_reports.duty_strays import Stray, strays
+from credit_schemas.catalogue import Catalogue, load_catalogue
 
 from .options import Day, as_of_option, database, emit_json, json_option, table
 
@@ -56,14 +56,8 @@ def obligations(
     if unit is None:
         headings = ["行", "任务", "期间", "期限", "占比", "应报", "已报", "零报告", "逾期", "未到期", "自愿"]
         table(headings, [_summary(t) for t in tally(found)])
-    lost = [s for s in lost if annex_row in (None, s.annex_row)]
-    if lost:
-        click.echo("\n今年报来、不算在任何任务里的：")
-        table(
-            ["单位", "数据集", "行", "期间", "条数", "原因"],
-            [[s.unit, names[s.dataset], s.annex_row, s.period, s.rows, s.why] for s in lost],
-        )
     if unit is None and annex_row is None:
+        _tell_strays(lost, catalogue)
         click.echo("\n逐项看：credit obligations --unit 单位，或 --row 序号。")
         return
     shown = [d for d in found if d.status != "not_bound"]
@@ -77,6 +71,20 @@ def obligations(
         table(["行", "任务", *COLUMNS], [[d.annex_row, d.title[:TITLE], *_line(d, names)] for d in shown])
     if len(shown) < len(found):
         click.echo(f"\n不适用的 {len(found) - len(shown)} 个没有列出。")
+    _tell_strays([s for s in lost if annex_row in (None, s.annex_row)], catalogue)
+
+
+def _tell_strays(lost: list[Stray], catalogue: Catalogue) -> None:
+    if not lost:
+        return
+    click.echo("\n今年报来、不算在任何任务里的：")
+    table(
+        ["单位", "数据集", "行", "期间", "条数", "原因"],
+        [
+            [*(catalogue.unit_name(s.unit), catalogue.dataset_name(s.dataset)), s.annex_row, s.period, s.rows, s.why]
+            for s in lost
+        ],
+    )
 
 
 def _summary(t: Tally) -> list[object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import click
@@ -49,11 +49,18 @@ def emit_json(items: Iterable[Any]) -> None:
 
 
 def table(headings: list[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A plain table; Chinese characters count as two columns wide."""
-    lines = [headings, *[["" if c is None else str(c) for c in row] for row in rows]]
+    """A plain table; Chinese characters count as two columns wide, times are told to the second."""
+    lines = [headings, *[[_cell(c) for c in row] for row in rows]]
     widths = [max(_width(line[i]) for line in lines) for i in range(len(headings))]
     for line in lines:
         click.echo("  ".join(c + " " * (w - _width(c)) for c, w in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        # As the database gives it: on the county's clock (the time zone of every connection of ours).
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value)
 
 
 def _width(text: str) -> int:

@@ -8,6 +8,7 @@ import click
 
 from credit_expectations import gate
 from credit_expectations.run import run_due
+from credit_schemas.catalogue import load_catalogue
 
 from .options import as_of_option, database, emit_json, json_option, table
 
@@ -44,10 +45,14 @@ def holds(as_json: bool) -> None:
     if as_json:
         emit_json(found)
         return
+    catalogue = load_catalogue()
     table(
         ["编号", "单位", "数据集", "目的地", "规则", "原因", "开始"],
         [
-            [h["hold_id"], h["unit"], h["dataset"], h["destination"] or "全部", h["rule_id"], h["why"], h["opened_at"]]
+            [
+                *(h["hold_id"], catalogue.unit_name(h["unit"]), catalogue.dataset_name(h["dataset"])),
+                *(h["destination"] or "全部", h["rule_id"], h["why"], h["opened_at"]),
+            ]
             for h in found
         ],
     )
@@ -84,8 +89,14 @@ def items(as_json: bool) -> None:
     if as_json:
         emit_json(found)
         return
-    columns = ("work_item_id", "unit", "dataset", "rule_id", "about", "what", "mend")
+    catalogue = load_catalogue()
     table(
         ["编号", "单位", "数据集", "规则", "对象", "什么问题", "怎么办"],
-        [[{**i, "about": i["record_no"] or i["reference"]}[c] for c in columns] for i in found],
+        [
+            [
+                *(i["work_item_id"], catalogue.unit_name(i["unit"]), catalogue.dataset_name(i["dataset"])),
+                *(i["rule_id"], i["record_no"] or i["reference"], i["what"], i["mend"]),
+            ]
+            for i in found
+        ],
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 import click
 
+from credit_reports.credit_file import STATES
 from credit_reports.figures import figures as make_figures
 from credit_reports.figures import month_span
 from credit_reports.records import records as read_records
-from credit_schemas.catalogue import load_catalogue
+from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.obligations import obligation_record
 from credit_schemas.units import unit_record
 from credit_warehouse.settings import load_settings
@@ -31,6 +33,15 @@ FIGURE_HEADINGS = [
     "疑似瞒报",
     "退回未改",
 ]
+# What the plan's annex calls a duty's period; no period stated is `continuous` (standing work) or `on_demand`.
+PERIODS = {
+    "monthly": "每月",
+    "quarterly": "每季度",
+    "yearly": "每年",
+    "continuous": "持续（没有写周期）",
+    "on_demand": "没有写周期",
+}
+MOST_DATASETS = 4
 CLOCKS = {"broker": "收到时间以 Kafka 为准", "producer": "测试环境：收到时间取自报送方，不能用于通报"}
 
 
@@ -95,7 +106,10 @@ def records(dataset: str, unit: str | None, as_json: bool) -> None:
         table(
             ["记录编号", "单位", "键", "状态", "版本", "迟报"],
             [
-                [r["record_no"], r["unit"], r["key"], r["state"], r["revision"], "是" if r["late"] else "否"]
+                [
+                    *(r["record_no"], catalogue.unit_name(r["unit"]), r["key"], STATES[r["state"]], r["revision"]),
+                    "是" if r["late"] else "否",
+                ]
                 for r in found
             ],
         )
@@ -135,15 +149,48 @@ def datasets(as_json: bool) -> None:
 
 
 @catalogue.command()
+@click.option("--row", "annex_row", type=int, help="只看分解表的一行（序号）：责任单位、数据集、材料，全部列出。")
 @json_option
-def obligations(as_json: bool) -> None:
+def obligations(annex_row: int | None, as_json: bool) -> None:
     """工作分解表的各项职责：责任单位、周期、报送内容。"""
-    county = load_catalogue().county
+    catalogue = load_catalogue()
+    county = catalogue.county
     found = [obligation_record(o, county) for o in county.obligations]
+    wanted = [o for o in found if annex_row in (None, o["annex_row"])]
+    if not wanted:
+        raise click.BadParameter(f"分解表没有第 {annex_row} 行。", param_hint="--row")
     if as_json:
-        emit_json(found)
+        emit_json(wanted)
         return
-    table(
-        ["序号", "职责", "周期", "数据集", "单位数"],
-        [[o["annex_row"], o["title"][:24], o["period"], o["dataset"], len(o["units"])] for o in found],
-    )
+    if annex_row is None:
+        table(
+            ["序号", "职责", "周期", "单位数", "数据集"],
+            [
+                [o["annex_row"], o["title"][:24], _period(o["period"]), len(o["units"]), _datasets(o, catalogue)]
+                for o in wanted
+            ],
+        )
+        click.echo("\n一行的责任单位、全部数据集和要报的材料：credit catalogue obligations --row 序号。")
+        return
+    for o in wanted:
+        click.echo(f"第 {o['annex_row']} 行　{o['title']}")
+        click.echo(f"报送内容：{o['content']}")
+        click.echo(f"周期：{_period(o['period'])}" + (f"；只对{o['condition']}" if o["condition"] else ""))
+        click.echo(f"数据集（{'都要报' if o['fulfil'] == 'all' else '报其一即可'}）：{_datasets(o, catalogue, None)}")
+        if o["hand_in"]:
+            click.echo(f"材料：{'、'.join(o['hand_in'])}")
+        click.echo(f"责任单位（原文：{o['units_text']}）" + ("，名单开放" if o["open_list"] else "") + "：")
+        click.echo("、".join(map(catalogue.unit_name, o["units"])))
+
+
+def _period(word: str) -> str:
+    """The period of a duty in Chinese; the plan's own words for the kinds are in the county's `obligations.toml`."""
+    if word.startswith("event:"):
+        return f"决定后 {word.removeprefix('event:').removesuffix('wd')} 个工作日"
+    return PERIODS[word]
+
+
+def _datasets(obligation: dict[str, Any], catalogue: Catalogue, most: int | None = MOST_DATASETS) -> str:
+    named = [catalogue.dataset_name(d) for d in obligation["datasets"]]
+    joint = " + " if obligation["fulfil"] == "all" else "、"
+    return joint.join(named[:most]) + (f" 等 {len(named)} 种" if most and len(named) > most else "")

@@ -96,7 +96,9 @@ def show(
         [[n["name"], n["unit_name"], n["first_seen"], n["last_seen"]] for n in file["names"]],
     )
     for conflict in file["conflicts"]:
-        said = "；".join(f"{v['value']}（{'、'.join(v['units'])}）" for v in conflict["values"])
+        said = "；".join(
+            f"{v['value']}（{'、'.join(map(catalogue.unit_name, v['units']))}）" for v in conflict["values"]
+        )
         click.echo(f"\n各单位不一致：{conflict['item']}：{said}")
     for doubt in file["collisions"]:
         click.echo(f"\n身份待核对：{doubts.KINDS[doubt['kind']]}（{doubt['about']}），见 credit subjects collisions")
@@ -131,7 +133,7 @@ def find(name: str, as_json: bool) -> None:
                 s["name"],
                 KINDS[s["kind"]],
                 s["code"] or s["registration_no"],
-                "、".join(s["units"]),
+                "、".join(map(catalogue.unit_name, s["units"])),
                 s["last_seen"],
             ]
             for s in found

@@ -31,9 +31,9 @@ def waiting(unit: str | None, limit: int, as_json: bool) -> None:
         return
     rows = []
     for w in found:
-        dataset = catalogue.datasets.get(w["dataset"])
         act = "更正" if w["act"] == "correct" else word_of(catalogue.act, w["act"])
         sought = w["record_no"] or w["source_key"] or "文号等"
-        name = dataset.cn if dataset else w["dataset"]
-        rows.append([f"{w['received_at']:%Y-%m-%d %H:%M}", w["unit"], name, act, w["owner"], sought, w["ce_id"]])
+        unit, owner = catalogue.unit_name(w["unit"]), catalogue.unit_name(w["owner"])
+        name = catalogue.dataset_name(w["dataset"])
+        rows.append([w["received_at"], unit, name, act, owner, sought, w["ce_id"]])
     table(["收到", "单位", "数据集", "操作", "记录的单位", "所指的记录", "事件"], rows)
