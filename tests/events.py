@@ -170,7 +170,7 @@ class World:
         """Load events as one batch without a broker: the same four steps, with a topic and offsets of our own."""
         if self._con is None:
             self._con = self.connect("consumer")
-            prepare(self._con, self.center.catalogue.datasets.values())
+            prepare(self._con)
         ready, dead, spans = [], [], []
         for unit in dict.fromkeys(e.unit for e in events):
             if unit not in self._fed:

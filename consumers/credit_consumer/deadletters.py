@@ -68,7 +68,7 @@ def replay(
     Returns:
         How many came to which receipt status; `dead` counts those that are dead letters still.
     """
-    prepare(con, center.catalogue.datasets.values())
+    prepare(con)
     where, parameters = _filter(unit=unit, reason=reason, states=OPEN, since=since)
     counts: Counter[str] = Counter()
     with con.cursor(cursor_factory=DictCursor) as cur:

@@ -51,10 +51,10 @@ class Span(NamedTuple):
     after: int
 
 
-def prepare(con: connection, datasets: Iterable[Dataset]) -> None:
-    """Make the session's temporary tables, if it has none yet."""
+def prepare(con: connection) -> None:
+    """Make the session's temporary tables that every batch needs; those of datasets are made when one first comes."""
     with con.cursor() as cur:
-        for statement in (*people_sql.CREATE_STAGES, *map(sql.create_stage, datasets)):
+        for statement in people_sql.CREATE_STAGES:
             cur.execute(statement)
     con.commit()
 
@@ -165,7 +165,7 @@ def apply(
     """
     datasets = center.catalogue.datasets
     if again:
-        cur.execute(f"TRUNCATE {', '.join([*people_sql.STAGES, *map(sql.stage, datasets.values())])}")
+        cur.execute(f"TRUNCATE {', '.join(people_sql.STAGES)}")
     known = {} if revived else known_events(cur, events)
     owners = {ce_id: k.unit for ce_id, k in known.items()}
     for e in events:
@@ -206,7 +206,7 @@ def apply(
     if not revived:
         # Once per id: its repetition within the batch is a duplicate, and quality reckons with both counts.
         _count_not_reportable(cur, {e.ce_id: e for e in ours if e.verdict == "not_reportable"}.values())
-    _write_core(cur, books, datasets)
+    _write_core(cur, books, datasets, again=again)
     _write_marks(cur, books)
     _write_receipts(cur, receipts)
     _tell_owners(cur, books)
@@ -290,7 +290,7 @@ def _count_not_reportable(cur: cursor, events: Iterable[Ready]) -> None:
         cur.execute(sql.COUNT_NOT_REPORTABLE, [unit, dataset, day, rows])
 
 
-def _write_core(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, Dataset]) -> None:
+def _write_core(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, Dataset], *, again: bool) -> None:
     written = touched(books.values())
     acted = any(r.acts or r.adopted for b in books.values() for r in b.by_no.values())
     if not written and not acted:
@@ -306,6 +306,9 @@ def _write_core(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, D
             cur.execute(sql.free_keys(dataset), [moved])
         rows = [_core_row(r, people, dataset) for r in touched([book])]
         if rows:
+            cur.execute(sql.create_stage(dataset))
+            if again:
+                cur.execute(f"TRUNCATE {sql.stage(dataset)}")
             copy_rows(cur, sql.stage(dataset), columns(dataset), rows)
             cur.execute(sql.upsert(dataset))
         for record in book.by_no.values():

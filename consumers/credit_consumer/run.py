@@ -302,7 +302,7 @@ class Consumer:
                 cur.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_TIMEOUT_S}s"])
             con.commit()
             self._con = con
-            prepare(con, self._datasets.values())
+            prepare(con)
         return self._con
 
     def _settle_waiting(self, *, at_once: bool = False) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from acts_support import NOT_UPHELD, UPHELD, do, number, record, state
 from credit_local.cli import credit
 from credit_schemas.uuid7 import uuid7
+from credit_warehouse.settings import load_settings
 from events import build_world
 from unit.rows import AUTHORITY, COMPANY, PENALTY, PERSON, PERSON_PENALTY
 
@@ -215,9 +216,18 @@ def test_acts_that_come_before_their_record_wait_and_are_done_when_it_comes(worl
     assert world.settle_waiting() == {}
 
 
-def test_ops_see_what_waits_and_what_it_waits_for(world, row, monkeypatch):
+@pytest.fixture
+def settings_of_the_center(world, monkeypatch):
+    """Commands in this process read the settings of this center, and the next test's its own."""
     for name, value in world.environment().items():
         monkeypatch.setenv(name, value)
+    load_settings.cache_clear()
+    yield
+    load_settings.cache_clear()
+
+
+@pytest.mark.usefixtures("settings_of_the_center")
+def test_ops_see_what_waits_and_what_it_waits_for(world, row):
     act = world.act("market", "withdraw", AC_LYZJ=row["CF_WSH"])
     world.feed(act)
     shown = CliRunner().invoke(credit, ["waiting", "--unit", "市场监管局"])
