@@ -236,10 +236,11 @@ class EventMaker:
 
 
 def own_words(dataset: Dataset) -> frozenset[str]:
-    """What messages may quote besides a cell: code set values, and the words quoted in the rules themselves."""
+    """What messages may quote besides a cell: code set values, names of columns, the words quoted in the rules."""
     own = (f.code_set for f in dataset.fields if f.code_set)
     codes = [value for codes in (*load_codesets().values(), *own) for value in codes.values]
-    return frozenset([*codes, *QUOTED.findall(json.dumps(dataset.schema, ensure_ascii=False)), "文本"])
+    names = [f.cn for f in dataset.fields]
+    return frozenset([*codes, *names, *QUOTED.findall(json.dumps(dataset.schema, ensure_ascii=False)), "文本"])
 
 
 def unquoted(message: str, words: frozenset[str]) -> str:

@@ -24,32 +24,7 @@ from credit_schemas.topics import unit_group_prefix
 
 from .connection import CONNECT_MS, assert_fast_checksum, client_settings, probe, translate
 from .settings import UnitSettings
-from .spool import RESEND, Spool
-
-STATUSES = {
-    "loaded": "已入库",
-    "rejected": "已拒收",
-    "unchanged": "无变化",
-    "duplicate": "重复",
-    "waiting": "待匹配",
-    "forwarded": "已上报",
-    "accepted": "省已接收",
-    "returned": "省退回",
-    "changed": "状态变更",
-    RESEND: "请求重发",
-}
-# Whose answer it is; the note of the receipt has the platform's full name.
-DESTINATIONS = {"province": "省", "nation": "国家"}
-
-
-def status_name(receipt: Mapping[str, Any]) -> str:
-    """A receipt's status as a clerk reads it: 已入库, 省已接收, 国家退回 and so on."""
-    status = str(receipt["status"])
-    if status in ("accepted", "returned"):
-        destination = str(receipt.get("destination") or "")
-        return DESTINATIONS.get(destination, destination) + STATUSES[status].removeprefix("省")
-    return STATUSES.get(status, status)
-
+from .spool import Spool
 
 # One poll; short enough that Ctrl-C and the end of the log are noticed at once.
 POLL_MS = 500

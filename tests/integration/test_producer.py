@@ -375,6 +375,12 @@ def test_receipts_name_file_row_status_and_reason(county, answered, tmp_path):
     assert "省已接收 1" in result.output
     assert f"已拒收 {tmp_path / '处罚.csv'} 第 3 行：没有入库 文号与他人重复。" in result.output
     assert "1 条消息不是回执" in result.output
+    saved = run("receipts", "--report", tmp_path / "回执.csv")
+    assert saved.exit_code == 0, saved.output
+    table = (tmp_path / "回执.csv").read_text(encoding="utf-8-sig")
+    assert table.splitlines()[0] == "时间,数据集,文件,行号,记录编号,结果,说明,事件编号"
+    assert len(table.splitlines()) == 5
+    assert f",已拒收,没有入库 文号与他人重复。,{answered[1]}" in table
     counts = json.loads(run("status", "--json").stdout)["events"]
     assert [(c["state"], c["receipt"], c["count"]) for c in counts] == [
         ("sent", "waiting", 1),

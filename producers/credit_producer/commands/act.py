@@ -19,7 +19,7 @@ from ..show import print_json
 @click.argument("act", metavar="操作")
 @options.dataset_option
 @options.unit_option
-@click.option("--record", metavar="编号", help="记录编号，照抄首次上报的回执里的 record_no。")
+@click.option("--record", metavar="编号", help="记录编号，照抄“receipts --report 回执.csv”存成的表。")
 @click.option("--source-key", metavar="主键", help="没有记录编号时：本单位系统上报时用的来源主键。")
 @click.option("--owner", metavar="单位", help="记录是别的单位报的，写那个单位；用记录编号时不必写。")
 @click.option("--reason", required=True, metavar="原因", help="为什么办理，写一两句话；不要写证件号码。")
