@@ -32,6 +32,7 @@ class Record:
         acts: The acts of this batch, with the revision each made.
         latest: The event whose content it has now; None while the batch has not changed it.
         first: The event that opened it; None for a record that the warehouse already held.
+        answers: The last event of its own unit that changed it: what destinations say of it answers that one.
         moved: The batch has changed its natural key.
         adopted: The batch has given it the department's own key.
     """
@@ -52,6 +53,7 @@ class Record:
     acts: list[tuple[Ready, Act, int]] = field(default_factory=list)
     latest: Ready | None = None
     first: Ready | None = None
+    answers: UUID | None = None
     moved: bool = False
     adopted: bool = False
 
@@ -235,6 +237,7 @@ def _open(event: Ready, content: Content, book: Book) -> Outcome:
         revised_at=event.received_at,
         latest=event,
         first=event,
+        answers=event.ce_id,
     )
     book.add(record)
     return Outcome("accepted", record.record_no, 1, event.problems)
@@ -245,7 +248,7 @@ def _revise(event: Ready, content: Content, record: Record, book: Book) -> None:
     record.content_digest = event.content_digest or b""
     # What waited for its record may be older than the record's first report.
     record.revised_at = max(record.revised_at or event.received_at, event.received_at)
-    record.latest = event
+    record.latest, record.answers = event, event.ce_id
     if content.natural_key != record.natural_key:
         del book.by_key[record.natural_key]
         # A key that was another record's before stays that one's.

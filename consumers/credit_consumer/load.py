@@ -330,9 +330,7 @@ def _hold(cur: cursor, book: Book, dataset: Dataset) -> None:
 
 
 def _standing_row(record: Record) -> list[Any]:
-    event, _, revision = record.acts[-1]
-    # The copies that leave from here are the answer to this event, if it is the unit's own and nothing came after it.
-    answers = str(event.ce_id) if event.unit == record.unit and revision == record.revision else None
+    answers = str(record.answers) if record.answers else None
     facts = [record.withdrawn, record.ended_why, record.disputed, record.closed_by]
     return [record.revision, record.state, *facts, record.acted_at, answers, str(record.record_no)]
 
@@ -373,7 +371,7 @@ def _core_row(record: Record, people: People, dataset: Dataset) -> list[Any]:
         content.due_on,
         content.due_provisional,
         content.publicity_ends,
-        latest.ce_id,
+        record.answers,
         record.withdrawn,
         record.ended_why,
         record.disputed,

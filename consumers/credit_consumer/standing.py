@@ -57,6 +57,8 @@ def apply_act(event: Ready, act: Act, record: Record, *, replayed: bool = False)
         # What waited for its record is older than what was done since.
         record.acted_at = max(record.acted_at or event.received_at, event.received_at)
         record.acts.append((event, act, record.revision))
+        if own:
+            record.answers = event.ce_id
     return answer
 
 

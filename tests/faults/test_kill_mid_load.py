@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from credit_schemas.uuid7 import uuid7
 from events import World, build_world, wait_until
 from fold import assert_agrees
 from unit.rows import PENALTY, PERSON_PENALTY
@@ -29,7 +30,10 @@ STEPS = {
     "landing": ("landing.event", "BEFORE INSERT"),
     "person": ("core.person", "BEFORE INSERT"),
     "subject": ("core.subject", "AFTER INSERT"),
+    "waiting": ("ingest.waiting", "BEFORE INSERT"),
     "core": ("core.penalty", "AFTER INSERT"),
+    "standing": ("core.penalty", "BEFORE UPDATE"),
+    "act": ("core.record_act", "BEFORE INSERT"),
     "mark": ("exchange.mark", "BEFORE INSERT"),
     "receipt": ("exchange.receipt", "AFTER INSERT"),
 }
@@ -93,13 +97,27 @@ def left(world: World) -> bool:
 
 
 def some_events(world: World, tag: str):
-    """New records, corrections, repeats and persons, of two units."""
+    """New records, corrections, repeats, persons and acts of two units; some acts come before their record."""
     events = []
     for unit in ("market", "edu"):
         for n in range(6):
             row = {**(PERSON_PENALTY if n % 2 else PENALTY), "CF_WSH": f"{tag}〔2026〕{n}号"}
-            events += [world.event(unit, row), world.event(unit, row)]
+            first = world.event(unit, row)
+            number = {"AC_JLBH": str(first.ce_id)}
+            if n in (1, 4):
+                paid = {**row, "CF_NR": "罚款500元，部分已缴"}
+                events += [
+                    world.event(unit, paid, act="correct", target={"record_no": str(first.ce_id)}),
+                    world.act(unit, "revoke", **number),
+                    world.act(unit, "reinstate", **number),
+                ]
+            events += [first, world.event(unit, row)]
+            if n in (2, 4):
+                events += [world.act(unit, "withdraw", **number), world.event(unit, row)]
             events.append(world.event(unit, {**row, "CF_NR": "罚款500元，已缴"}))
+            if n == 2:
+                events.append(world.act(unit, "reinstate", **number))
+        events.append(world.act(unit, "withdraw", AC_JLBH=str(uuid7())))  # waits in vain
     return events
 
 
@@ -111,6 +129,7 @@ def test_kill_at_a_step_of_the_load_loses_and_repeats_nothing(world, step):
         "TRUNCATE core.subject_name, core.penalty, core.subject, core.person CASCADE"
     )  # so that each step has work
     world.query("TRUNCATE landing.event, exchange.receipt, exchange.mark, core.former_key")
+    world.query("TRUNCATE ingest.waiting, core.record_act")
     world.query("UPDATE ingest.position SET next_offset = 0")  # as a restored database: all is read again
     with blocked(world, trigger):
         world.publish(some_events(world, step))
