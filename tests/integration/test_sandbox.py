@@ -110,6 +110,7 @@ def test_two_clients_may_happen_to_use_one_nonce(province, county):
         datetime.now(UTC).replace(tzinfo=None).isoformat(),
         "yesterday",
     ],
+    ids=["old", "early", "without a zone", "unreadable"],
 )
 def test_an_old_early_or_unreadable_time_is_refused(county, timestamp):
     headers = county.headers("GET", "/v1/records?table=xzcf", timestamp=timestamp)
