@@ -98,7 +98,12 @@ def read_routes(toml: Toml, datasets: Mapping[str, Dataset]) -> dict[str, Route]
             routes[name] = route
     for a, b in combinations(routes.values(), 2):
         if a.table == b.table:
-            toml.bad(f"datasets.{b.dataset.id}", 0, "table", f"与 {a.dataset.id} 用了对方的同一张表 {a.table}。")
+            toml.bad(
+                f"datasets.{b.dataset.id}",
+                0,
+                "table",
+                f"{b.dataset.id} 与 {a.dataset.id} 用了对方的同一张表 {a.table}。",
+            )
     return routes
 
 

@@ -246,9 +246,22 @@ def load_schemas(folders: Iterable[Path] = (DATASETS,)) -> list[dict[str, Any]]:
 
 
 def current_datasets(schemas: Iterable[dict[str, Any]]) -> dict[str, Dataset]:
-    """The newest version of every dataset whose rows become records."""
+    """The newest version of every dataset whose rows become records.
+
+    Raises:
+        ContractError: Two of them have one Chinese name, or one table at the platforms above: a file that was copied
+            and not altered there is told of here, not when all forwarding stops over it.
+    """
     newest = newest_versions(schemas)
-    return {name: parse_dataset(s) for name, s in newest.items() if s["kind"] not in ("act", "system")}
+    found = {name: parse_dataset(s) for name, s in newest.items() if s["kind"] not in ("act", "system")}
+    for what, attribute in (("中文名称（cn）", "cn"), ("上级平台的表（national_table）", "national_table")):
+        owner: dict[str, str] = {}
+        for name, dataset in found.items():
+            value = getattr(dataset, attribute)
+            first = owner.setdefault(value, name) if value is not None else name
+            if first != name:
+                raise ContractError(f"数据集 {first} 和 {name} 的{what}都是“{value}”；请改正 {name} 的数据集文件。")
+    return found
 
 
 def newest_versions(schemas: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from credit_platforms.errors import InsecureAddress, UnknownDestination
 from credit_schemas.catalogue import load_catalogue
 from credit_schemas.county import SHIPPED, load_county
 from credit_schemas.county_errors import CountyDataError
-from credit_schemas.dataset import DATASETS
+from credit_schemas.dataset import DATASETS, ContractError
 from credit_schemas.destination_terms import load_terms
 from credit_warehouse.settings import SettingMissing, Settings
 
@@ -136,7 +137,7 @@ def test_a_mistake_is_named_with_file_line_and_key(province, old, new, said):
         ("[datasets]\npenalty = 1", "列 penalty：应写成 [datasets.penalty]"),
         ('[datasets.penalty]\ncolour = "red"', "列 colour：没有这一项"),
         ('[datasets.penalty]\ntable = ""', "列 table：不能为空"),
-        ('[datasets.penalty]\ntable = "xzxk"', "列 table：与 licence 用了对方的同一张表 xzxk"),
+        ('[datasets.penalty]\ntable = "xzxk"', "列 table：penalty 与 licence 用了对方的同一张表 xzxk"),
         ('[datasets.penalty]\nenabled = "no"', "列 enabled：应为true 或 false"),
         ('[datasets.penalty]\nstates = ["active", "open"]', "列 states：状态只能是"),
         ('[datasets.penalty]\ncolumns = "some"', '列 columns：应为 "all"'),
@@ -187,6 +188,19 @@ def test_a_new_dataset_file_alone_goes_where_its_scope_goes(folder):
     assert takers() == {"nation": "WSJD", "province": "WSJD"}
     route = find_destination("province").routes["hygiene"]
     assert (route.states, route.until_publicity_ends) == (("active", "disputed"), True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"national_table": "XZJL"}, "数据集 award 和 hygiene 的上级平台的表（national_table）都是“XZJL”"),
+        ({"cn": "行政奖励"}, "数据集 award 和 hygiene 的中文名称（cn）都是“行政奖励”"),
+    ],
+)
+def test_a_file_copied_from_another_dataset_is_told_of_before_anything_is_forwarded(folder, changes, told):
+    county_dataset(folder, **changes)
+    with pytest.raises(ContractError, match=re.escape(told)):
+        load_catalogue(folder)
 
 
 @pytest.mark.parametrize("changes", [{"scope": "授权查询"}, {"kind": "statistics"}, {"kind": "report"}])
