@@ -102,7 +102,7 @@ def find_dataset(catalogue: Catalogue, name: str, hint: str = "--dataset") -> Da
     try:
         return catalogue.dataset(name)
     except UnknownDataset as unknown:
-        known = "、".join(f"{d.id}（{d.cn}）" for d in catalogue.datasets.values())
+        known = "、".join(f"{d.id}（{d.cn}）" for d in (*catalogue.datasets.values(), catalogue.act))
         raise click.BadParameter(f"没有数据集“{unknown.dataset}”；可用的：{known}。", param_hint=hint) from None
 
 

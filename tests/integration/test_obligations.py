@@ -651,6 +651,18 @@ def test_the_command_sums_up_each_row_and_lists_a_units_own_duties(world):
     assert mine["first_received"] == MIDDLE.isoformat()
 
 
+def test_the_command_names_the_units_in_arrears_and_the_rows_and_periods_of_each(world):
+    feed(world, MIDDLE, event(world, "edu", "work_report", "2026Q3", 3))
+    told = run(world, "--as-of", "2026-10-14", "--row", "3", "--overdue", "--from", "2026-04-01", "--to", "2026-09-30")
+    assert told.exit_code == 0, told.output
+    by_unit = {x[0]: x[1:] for x in lines(told.output) if len(x) == 3}
+    assert by_unit["教体局"] == ["1", "3（2026Q2）"]
+    assert by_unit["人社局"] == ["2", "3（2026Q2、2026Q3）"]
+    listed = json.loads(run(world, "--as-of", "2026-10-14", "--row", "3", "--overdue", "--json").output)
+    assert {r["status"] for r in listed} == {"overdue"}
+    assert "edu" not in {r["unit"] for r in listed if r["period"] == "2026Q3"}
+
+
 def test_the_command_leaves_out_whom_a_row_does_not_bind_and_says_how_many(world):
     feed(world, MIDDLE, event(world, "hr", "black_list"))
     told = run(world, "--as-of", "2026-10-14", "--row", "16", "--from", "2026-07-01", "--to", "2026-09-30")

@@ -22,6 +22,7 @@ COLUMNS = ["期间", "期限", "状态", "条数", "最早收到", "还缺", "�
 @as_of_option
 @click.option("--unit", help="只看一个单位（代码或任何称呼），逐项列出。")
 @click.option("--row", "annex_row", type=int, help="只看分解表的一行（序号），逐个单位列出。")
+@click.option("--overdue", "only_overdue", is_flag=True, help="只看逾期：逐个单位列出逾期的行和期间，多的在前。")
 @click.option("--all", "everything", is_flag=True, help="本年度的全部期间，不只是本期和上一期。")
 @click.option("--from", "since", type=Day(), help="从这一天所在的期间起。")
 @click.option("--to", "until", type=Day(), help="到这一天所在的期间为止。")
@@ -30,6 +31,7 @@ def obligations(
     as_of: date | None,
     unit: str | None,
     annex_row: int | None,
+    only_overdue: bool,
     everything: bool,
     since: date | None,
     until: date | None,
@@ -48,10 +50,15 @@ def obligations(
     with database("reader") as con:
         found = duties(con, catalogue, today, code, annex_row, since=since, until=until)
         lost = [] if as_json else strays(con, catalogue, today, code)
+    if only_overdue:
+        found = [d for d in found if d.status == "overdue" and not d.voluntary]
     if as_json:
         emit_json(d.record() for d in found)
         return
     click.echo(f"截至 {today}。期限带“?”的是暂定：工作日表还没有到那一年。\n")
+    if only_overdue:
+        _tell_overdue(found)
+        return
     names = {d.id: d.cn for d in catalogue.datasets.values()}
     if unit is None:
         headings = ["行", "任务", "期间", "期限", "占比", "应报", "已报", "零报告", "逾期", "未到期", "自愿"]
@@ -72,6 +79,22 @@ def obligations(
     if len(shown) < len(found):
         click.echo(f"\n不适用的 {len(found) - len(shown)} 个没有列出。")
     _tell_strays([s for s in lost if annex_row in (None, s.annex_row)], catalogue)
+
+
+def _tell_overdue(found: list[Duty]) -> None:
+    rows_of: dict[str, dict[int, list[str]]] = {}
+    for d in found:
+        rows_of.setdefault(d.name, {}).setdefault(d.annex_row, []).append(d.period)
+    counts = Counter(d.name for d in found)
+    click.echo(f"逾期的单位 {len(counts)} 个，共 {counts.total()} 项。\n")
+    table(
+        ["单位", "逾期", "行（期间）"],
+        [
+            [name, n, "，".join(f"{row}（{'、'.join(periods)}）" for row, periods in sorted(rows_of[name].items()))]
+            for name, n in counts.most_common()
+        ],
+    )
+    click.echo("\n还缺什么：credit obligations --unit 单位。")
 
 
 def _tell_strays(lost: list[Stray], catalogue: Catalogue) -> None:
