@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from .codec import Codec
-from .county import County, load_county
+from .county import County, county_folder, load_county
 from .county_errors import UnknownUnit
 from .dataset import DATASETS, Dataset, UnknownDataset, act_form, current_datasets, load_schemas
 from .workdays import WorkCalendar, load_calendar
@@ -52,10 +52,14 @@ class Catalogue:
         return load_calendar(extra=[own] if own.exists() else [])
 
 
-@cache
 def load_catalogue(county: Path | None = None) -> Catalogue:
-    """The catalogue of a county folder; without one, of the folder the setting CREDIT_COUNTY chooses."""
-    loaded = load_county(county)
+    """The catalogue of a county folder; without one, of the folder the setting CREDIT_COUNTY chooses. Read once each."""
+    return _load(county_folder(county))
+
+
+@cache
+def _load(folder: Path) -> Catalogue:
+    loaded = load_county(folder)
     own = loaded.folder / "datasets"
     schemas = load_schemas([DATASETS, own] if own.is_dir() else [DATASETS])
     datasets = current_datasets(schemas)

@@ -16,7 +16,6 @@ from credit_platforms.forward import collect, forward
 from credit_producer.cli import cli
 from credit_producer.settings import unit_config_path, write_unit_config
 from credit_schemas import topics
-from credit_schemas.catalogue import load_catalogue
 from credit_schemas.documentation import dataset_page
 from credit_warehouse.settings import load_settings
 from events import World, build_world
@@ -126,12 +125,9 @@ def environment(world: World, tmp_path, monkeypatch):
         center_key=str(world.center.keys.center[-1].public),
         cafile=world.county.server.cafile,
     )
-    # A program starts with its own county; this process may have read another before.
-    for read in (load_catalogue, load_settings):
-        read.cache_clear()
+    load_settings.cache_clear()
     yield monkeypatch
-    for read in (load_catalogue, load_settings):
-        read.cache_clear()
+    load_settings.cache_clear()
 
 
 def run(*arguments: object) -> tuple[int, str]:
