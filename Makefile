@@ -3,6 +3,8 @@
 
 PYTEST = .venv/bin/python -m pytest
 EVENTS ?= 100000
+# Test processes at once; each starts servers of its own (about 1.5 GB) and takes whole files.
+WORKERS ?= 2
 
 setup:
 	@local/setup.sh
@@ -14,10 +16,10 @@ down:
 	@.venv/bin/credit down
 
 test: setup
-	$(PYTEST) tests/unit tests/integration tests/faults
+	$(PYTEST) -n $(WORKERS) --dist loadfile tests/unit tests/integration tests/faults
 
 unit: setup
-	$(PYTEST) tests/unit
+	$(PYTEST) -n $(WORKERS) tests/unit
 
 check: setup
 	.venv/bin/ruff check .
