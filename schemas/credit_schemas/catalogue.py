@@ -53,7 +53,7 @@ class Catalogue:
 
 
 def load_catalogue(county: Path | None = None) -> Catalogue:
-    """The catalogue of a county folder; without one, of the folder the setting CREDIT_COUNTY chooses. Read once each."""
+    """The catalogue of a county folder; without one, of the one the setting CREDIT_COUNTY chooses. Each read once."""
     return _load(county_folder(county))
 
 
