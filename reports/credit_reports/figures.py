@@ -109,7 +109,7 @@ def _of_dataset(
         "authority": _expression(dataset, "authority.code", "NULL::text"),
         "document": _expression(dataset, "document.no", "NULL::text"),
         # What has no deciding day counts in the month in which it came.
-        "decided": _expression(dataset, "decision.date", "c.received_on"),
+        "decided": f"coalesce({_expression(dataset, 'decision.date', 'NULL::date')}, c.received_on)",
         "ledger": ledger.table,
         "ledger_authority": _column(ledger, "authority.code"),
         "ledger_document": _column(ledger, "document.no"),
