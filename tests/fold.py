@@ -125,9 +125,10 @@ def _counts(column: str, value: Any) -> bool:
 def _apply(out: Folded, event: Said) -> tuple[str, str | None, int | None]:
     if event.act in ("report", "correct"):
         return _report(out, event)
-    if event.act not in OWN and event.unit not in ALL[event.act]:
+    owner = out.units[event.row["AC_BSDW"]] if event.row["AC_BSDW"] else event.unit
+    if event.unit not in ALL[event.act] and (event.act not in OWN or owner != event.unit):
         return "rejected", *NOTHING
-    kept = _meant(out, event)
+    kept = _meant(out, event, owner)
     if kept is None:
         return "waiting", *NOTHING
     verdict = _act(event, kept)
@@ -157,10 +158,9 @@ def _report(out: Folded, event: Said) -> tuple[str, str | None, int | None]:
     return "accepted", kept.number, kept.revision
 
 
-def _meant(out: Folded, event: Said) -> Kept | None:
+def _meant(out: Folded, event: Said, owner: str) -> Kept | None:
     if event.row["AC_JLBH"]:
         return next((k for k in out.records.values() if k.number == event.row["AC_JLBH"].lower()), None)
-    owner = out.units[event.row["AC_BSDW"]] if event.row["AC_BSDW"] else event.unit
     return out.records.get((owner, event.row["AC_WSH"]))
 
 
@@ -223,7 +223,8 @@ def assert_holds(world: World, expected: Folded, about: str = "%") -> None:
     ids = list(expected.events)
     landing = world.query("SELECT ce_id, state, record_no, revision FROM landing.event")
     landed = {r["ce_id"]: (r["state"], r["record_no"], r["revision"]) for r in landing}
-    assert {i: landed.get(i) for i in ids} == expected.events
+    differ = {i: (landed.get(i), expected.events[i]) for i in ids if landed.get(i) != expected.events[i]}
+    assert not differ, f"event: landed, by the log: {differ}"
     assert about != "%" or landed.keys() == expected.events.keys()
     _assert_told(world, expected)
     numbers = [k.number for k in expected.records.values()]

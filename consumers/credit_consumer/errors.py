@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import psycopg2
@@ -32,7 +33,14 @@ class Fenced(ConsumerError):
 
 
 class Overtaken(psycopg2.errors.SerializationFailure):
-    """Another transaction changed a record after this one had read it: rolled back, the batch is tried again."""
+    """Another transaction changed a record after this one had read it: rolled back, the batch is tried again.
+
+    `records`: dataset to the numbers of the records that the batch may change.
+    """
+
+    def __init__(self, records: Mapping[str, Sequence[str]]) -> None:
+        self.records = records
+        super().__init__("a record was changed by somebody else")
 
 
 class NotReady(ConsumerError):

@@ -34,8 +34,9 @@ from .normalise import Act, Center, Ready
 from .people import People, enter_people
 from .standing import ACT_NAMES, STATE_NAMES
 
-# How often a batch is done again because somebody else was faster with one of its records; each time he is done.
-OVERTAKEN_MAX = 10
+# How often a batch is done because somebody else was faster with one of its records. Twice will do, unless the second
+# time finds other records.
+OVERTAKEN_MAX = 5
 _STATUS = {"accepted": "loaded"}
 _NO_BOOK = Book()
 _REFUSED_AGAIN = "与以前退回的一行内容相同，没有重复计数；请改正后再报。"
@@ -115,10 +116,14 @@ def isolated(
         try:
             done = apply(cur, events, center, again=again, alone=alone, **how)
             break
-        except Overtaken:
+        except Overtaken as e:
             if attempt == OVERTAKEN_MAX:
                 raise
             cur.execute("ROLLBACK TO SAVEPOINT batch")
+            # Held before they are read, so that nobody is faster a second time.
+            for name, numbers in sorted(e.records.items()):
+                # In one order, so that nobody waits for us who is waited for.
+                cur.execute(sql.locked(center.catalogue.datasets[name]), [",".join(numbers)])
         except psycopg2.Error as e:
             if not is_data_error(e) or (e.pgcode == UNIQUE_VIOLATION and not blame_unique):
                 raise
@@ -296,9 +301,9 @@ def _write_core(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, D
     if not written and not acted:
         return
     people = enter_people(cur, [r.latest for r in written if r.latest])
+    _hold(cur, books, datasets)
     for name, book in sorted(books.items()):
         dataset = datasets[name]
-        _hold(cur, book, dataset)
         for key, record_no in book.new_former.items():
             cur.execute(sql.ADD_FORMER_KEY, [name, key, str(record_no)])
         moved = ",".join(str(r.record_no) for r in book.by_no.values() if r.moved)
@@ -319,14 +324,16 @@ def _write_core(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, D
         copy_rows(cur, "core.record_act", sql.ACT_COLUMNS, _act_rows(name, book))
 
 
-def _hold(cur: cursor, book: Book, dataset: Dataset) -> None:
+def _hold(cur: cursor, books: Mapping[str, Book], datasets: Mapping[str, Dataset]) -> None:
     """Hold the records about to change, and be sure that nobody changed them since they were read: another unit's act
     comes by another topic, perhaps through another consumer."""
-    known = {str(r.record_no): r.was for r in changed([book]) if r.was}
-    if known:
-        cur.execute(sql.locked(dataset), [",".join(known)])
-        if dict(cur.fetchall()) != known:
-            raise Overtaken
+    known = {name: {str(r.record_no): r.was for r in changed([book]) if r.was} for name, book in books.items()}
+    for name, read in sorted(known.items()):
+        if read:
+            cur.execute(sql.locked(datasets[name]), [",".join(read)])
+            if dict(cur.fetchall()) != read:
+                # All that the batch may change: read anew, it may change more of them.
+                raise Overtaken({n: [str(r.record_no) for r in b.by_no.values() if r.was] for n, b in books.items()})
 
 
 def _standing_row(record: Record) -> list[Any]:
