@@ -180,7 +180,8 @@ class CheckedRows:
         if imported:
             checked = _with_import(checked, imported)
         replaces = None
-        if checked.verdict != "reject":
+        # Acts on one record follow one another: none of them replaces an earlier one.
+        if checked.verdict != "reject" and self.dataset.kind != "act":
             repeated, replaces = self._repeats.look(checked.values, row)
             if repeated:
                 problems = [*checked.problems, repeated]

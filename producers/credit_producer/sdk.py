@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.check import Checked
 from credit_schemas.dataset import Dataset
+from credit_schemas.envelope import STATE_ACTS
 from credit_schemas.personal import holds_resident_number
 from credit_schemas.problems import Change, Problem, Verdict
 from credit_schemas.rules import Context
@@ -98,7 +99,10 @@ class CreditProducer:
         self._lock = threading.RLock()
         # Row to the event made of it, for the file in hand: a later row of it may be about the same record.
         self._file: str | None = None
+        self._row = 0
         self._made: dict[int, str] = {}
+        # Content of an act to those of earlier files that say the same and are not met again in this one yet.
+        self._sent: dict[bytes, list[str]] = {}
 
     def __enter__(self) -> CreditProducer:
         return self.open()
@@ -261,7 +265,8 @@ class CreditProducer:
     def accept(self, dataset: Dataset, outcomes: Iterable[Outcome]) -> list[Kept]:
         """Put checked rows into the spool with one sync of the disk; their files are handed over before.
 
-        A row of a database (one with a key) that says what its last event said is not sent again. A row that by law
+        A row of a database (one with a key) that says what its last event said is not sent again, nor is an act of a
+        file that an earlier file held: else an old file would bring back what was withdrawn since. A row that by law
         must not be reported has no `ce_id`. Raises AttachmentError.
         """
         moment = self._now()
@@ -270,8 +275,9 @@ class CreditProducer:
         rows = list(outcomes)
         for o in rows:
             held.extend(o.held)
-            if o.file != self._file:
-                self._file, self._made = o.file, {}
+            if o.file != self._file or o.row <= self._row:
+                self._file, self._made, self._sent = o.file, {}, {}
+            self._row = o.row
             earlier = self._made.get(o.replaces) if o.replaces else None
             place = Place(f"{o.file}/{o.key}", o.row) if o.key else Place(o.file, o.row, o.line)
             event = self._event(
@@ -281,12 +287,23 @@ class CreditProducer:
             if event is not None:
                 self._made[o.row] = event.ce_id
         self._hand_over(held)
-        known = [self.spool.known(e) if e and o.key else None for e, o in zip(events, rows, strict=True)]
+        known = [self._known(e, o) if e else None for e, o in zip(events, rows, strict=True)]
         kept = iter(self.spool.add(e for e, same in zip(events, known, strict=True) if e and not same))
         return [
             Kept(None) if e is None else Kept(same, True) if same else Kept(next(kept))
             for e, same in zip(events, known, strict=True)
         ]
+
+    def _known(self, event: SpoolEvent, outcome: Outcome) -> str | None:
+        """The event that said the same before, where saying it again would be once too often."""
+        if event.act not in STATE_ACTS:
+            return self.spool.known(event) if outcome.key else None
+        if outcome.key:
+            return next(iter(self.spool.acts_sent(event, event.file)), None)
+        if event.digest not in self._sent:
+            self._sent[event.digest] = self.spool.acts_sent(event)
+        earlier = self._sent[event.digest]
+        return earlier.pop(0) if earlier else None
 
     def _take(
         self,

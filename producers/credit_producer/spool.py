@@ -18,6 +18,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from credit_schemas.envelope import STATE_ACTS
+
 from .errors import SpoolDamaged, SpoolUnusable, why
 
 # In `PRAGMA application_id`, so that no other program's database is taken for a spool: "CrSp".
@@ -105,7 +107,8 @@ class Spool:
         """Put events on disk, all or none, and return the `ce_id` under which each is kept.
 
         Where the last event of a record is the same content and has never left this machine, that one's `ce_id` is
-        returned and nothing is added: a file sent again while Kafka was away waits once.
+        returned and nothing is added: a file sent again while Kafka was away waits once. Not so acts on records:
+        opened, closed and opened again are three acts, whatever they say (of a file sent again see `acts_sent`).
         """
         now = _iso(datetime.now(UTC))
         kept = []
@@ -116,7 +119,7 @@ class Spool:
                     " ORDER BY seq DESC LIMIT 1",
                     (e.key,),
                 ).fetchone()
-                if same and same[1:] == (e.digest, 0, e.act):
+                if same and same[1:] == (e.digest, 0, e.act) and e.act not in STATE_ACTS:
                     kept.append(same[0])
                     continue
                 headers = json.dumps([[k, v.decode("ascii")] for k, v in e.headers], separators=(",", ":"))
@@ -135,6 +138,16 @@ class Spool:
         """The `ce_id` of the last event of that record when it says the same, whatever has become of it; else None."""
         last = self._one("SELECT ce_id, digest, act FROM event WHERE key = ? ORDER BY seq DESC LIMIT 1", event.key)
         return str(last[0]) if last and last[1:] == (event.digest, event.act) else None
+
+    def acts_sent(self, event: SpoolEvent, file: str | None = None) -> list[str]:
+        """The `ce_id`s of acts that came from files (from `file`) and say the very same, oldest first; refused ones do
+        not count."""
+        rows = self._all(
+            "SELECT ce_id FROM event WHERE key = ? AND digest = ? AND act = ? AND file = coalesce(?, file)"
+            " AND receipt IS NOT 'rejected' ORDER BY seq",
+            *(event.key, event.digest, event.act, file),
+        )
+        return [ce_id for (ce_id,) in rows]
 
     def bookmark(self, name: str) -> str | None:
         """How far a source has been read into this spool, in its own words."""

@@ -87,6 +87,9 @@ def send(
                 increment.finish()
     if sending.handed:
         options.note(f"附件 {len(sending.handed)} 个已加密，放在 {settings.attachments}，等中心收取。")
+    if sending.repeated:
+        again = "确需再办一次的，请改写原因或生效日期，或用 credit-producer act 单独提交。"
+        options.note(f"提示：其中 {sending.repeated} 条操作以前的文件里报过，一字不差，没有再发；{again}")
     if sending.failure:
         options.note(f"错误：{sending.failure}")
         ctx.exit(options.EXIT_UNSENT)
@@ -105,6 +108,7 @@ class _Sending:
         self._report = report
         self.failure: PublishError | None = None
         self.handed: set[str] = set()
+        self.repeated = 0
         self.code = 0
 
     def run(self, checked: CheckedRows, passed: Callable[..., None] | None = None) -> None:
@@ -127,7 +131,8 @@ class _Sending:
 
     def _take(self, batch: list[Outcome], teller: Teller, passed: Callable[..., None] | None) -> None:
         for outcome, kept in zip(batch, self._producer.accept(self._dataset, batch), strict=True):
-            more = {"unchanged": kept.unchanged} if outcome.key else {}
+            more = {"unchanged": kept.unchanged} if outcome.key or self._dataset.kind == "act" else {}
+            self.repeated += kept.unchanged and not outcome.key
             teller.tell(outcome, ce_id=kept.ce_id, **more)
             self.handed |= {h.attachment.digest for h in outcome.held}
             if passed:
