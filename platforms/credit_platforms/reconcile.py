@@ -50,6 +50,7 @@ DONE = (
     "INSERT INTO exchange.destination (destination, reconciled_at) VALUES (%s, now())"
     " ON CONFLICT (destination) DO UPDATE SET reconciled_at = now()"
 )
+HELD_UNITS = "SELECT DISTINCT unit FROM quality.open_hold WHERE dataset = %s AND destination IN ('', %s)"
 NIL = "00000000-0000-0000-0000-000000000000"
 
 
@@ -61,6 +62,7 @@ class Findings:
         agree: The destination holds just what it should (or nothing, where nothing is wanted).
         differ: It holds another content or a copy that should have ended; now due.
         missing: It lacks what it should hold; now due.
+        held: It differs or lacks because quality holds the slice: due, and kept back until the hold is gone.
         extra: It holds copies of records that the warehouse does not have; now work items.
         open: Out for an answer, or not checked by quality yet; not judged.
         rejected: Differs because the destination sent this very content back; the unit must correct it.
@@ -72,6 +74,7 @@ class Findings:
     agree: int = 0
     differ: int = 0
     missing: int = 0
+    held: int = 0
     extra: int = 0
     open: int = 0
     rejected: int = 0
@@ -191,6 +194,8 @@ def _line(renderer: Renderer, row: tuple[Any, ...]) -> Line:
 
 def _compare(cur: cursor, s: Session, dataset: str, lines: list[Line], found: Findings) -> None:
     renderer = s.renderers[dataset]
+    cur.execute(HELD_UNITS, [dataset, s.destination.id])
+    held = {row[0] for row in cur.fetchall()}
     written, settled, by_hand = [], [], []
     for line in lines:
         want = renderer.want(line.source)
@@ -204,7 +209,7 @@ def _compare(cur: cursor, s: Session, dataset: str, lines: list[Line], found: Fi
             made: Entry | None = None
         else:
             made = plan(known, want, line.source.revision)
-            _count(found, line, made or known, want)
+            _count(found, line, made or known, want, held=line.source.unit in held)
         if known is not None and known != line.entry:
             found.registered += 1
         final = made or known
@@ -254,13 +259,15 @@ def _complete(entry: Entry, want: Want, source: Source) -> Entry:
     )
 
 
-def _count(found: Findings, line: Line, entry: Entry | None, want: Want) -> None:
+def _count(found: Findings, line: Line, entry: Entry | None, want: Want, *, held: bool) -> None:
     if entry is None or entry.state == "accepted":
         found.agree += 1
     elif entry.state == "rejected":
         found.rejected += 1
     elif entry.state == "manual":
         found.manual += 1
+    elif held and want.op == "put":
+        found.held += 1
     elif want.op == "put" and line.copy is None:
         found.missing += 1
     else:

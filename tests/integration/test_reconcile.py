@@ -18,7 +18,7 @@ road, nation = forwarding.road, forwarding.nation
 
 def found(counts, **wanted):
     """The findings that are not zero are just these."""
-    keys = ("agree", "differ", "missing", "extra", "open", "rejected", "manual", "registered")
+    keys = ("agree", "differ", "missing", "held", "extra", "open", "rejected", "manual", "registered")
     return {k: counts[k] for k in keys if counts[k]} == wanted
 
 
@@ -60,7 +60,7 @@ def test_the_comparison_passes_no_gate(road):
     road.center.record(penalty(), checked=False)
     road.center.record(penalty(), unit="culture")
     road.center.hold(unit="culture")
-    assert found(road.reconcile(), open=1, missing=1)
+    assert found(road.reconcile(), open=1, held=1)
     assert road.forward()["sent"] == 0
 
 
