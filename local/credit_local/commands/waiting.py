@@ -35,5 +35,5 @@ def waiting(unit: str | None, limit: int, as_json: bool) -> None:
         sought = w["record_no"] or w["source_key"] or "文号等"
         unit, owner = catalogue.unit_name(w["unit"]), catalogue.unit_name(w["owner"])
         name = catalogue.dataset_name(w["dataset"])
-        rows.append([w["received_at"], unit, name, act, owner, sought, w["ce_id"]])
-    table(["收到", "单位", "数据集", "操作", "记录的单位", "所指的记录", "事件"], rows)
+        rows.append([w["received_at"], unit, name, act, owner, sought, w["trouble"] or "", w["ce_id"]])
+    table(["收到", "单位", "数据集", "操作", "记录的单位", "所指的记录", "办不了的原因", "事件"], rows)
