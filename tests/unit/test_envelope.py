@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -74,7 +74,7 @@ def test_a_defect_names_its_header_and_quotes_nothing(name: str, content: bytes 
     ("name", "content"),
     [
         ("ce_specversion", "0.3"),
-        ("ce_id", str(uuid4())),
+        ("ce_id", "0774682a-6608-4df2-a50a-4af451a89a86"),
         ("ce_id", str(UUID(int=0))),
         ("ce_source", "410421/scjgj"),
         ("ce_source", "/410421/"),
