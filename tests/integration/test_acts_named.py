@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from acts_support import do, natural, number, record, state, told
+from credit_expectations.run import run_due
+from credit_reports.figures import figures
 from credit_schemas.codec import event_value
 from credit_schemas.envelope import Envelope, write_headers
 from credit_schemas.uuid7 import uuid7
@@ -205,3 +208,39 @@ def raw_act(world, first, cells, *, dataset="penalty"):
     headers = write_headers(Envelope(ce_id, world.county.code, "market", dataset, "withdraw", datetime.now(UTC)))
     value = world.center.catalogue.codec.encode(form.schema_id, event_value(form, values, {}))
     return Event(ce_id, "market", b"k", value, headers)
+
+
+def test_acts_move_no_figure_but_a_withdrawn_record_counts_no_more(world, row, reported):
+    def now():
+        with closing(world.connect("reader")) as con:
+            found = figures(con, world.center.catalogue, as_of=date(2026, 12, 1))
+            return {(f.unit, f.dataset): f for f in found}
+
+    before = now()
+    later = world.event("market", {**row, "CF_WSH": row["CF_WSH"] + "之后"})
+    do(world, "reform", "dispute_open", reported)
+    do(world, "agri", "withdraw", reported)  # refused
+    do(world, "market", "withdraw", later)  # waits
+    do(world, "reform", "dispute_close", reported, AC_JG="异议成立")
+    do(world, "reform", "reinstate", reported)
+    do(world, "reform", "reinstate", reported)  # unchanged
+    assert now() == before
+    do(world, "market", "withdraw", reported)
+    was, held = before["market", "penalty"], now()["market", "penalty"]
+    assert (held.rows, held.rejected, held.accepted, held.distinct) == (
+        was.rows, was.rejected, was.accepted, was.distinct - 1,
+    )  # fmt: skip
+
+
+def test_the_accounts_balance_with_acts_of_others_that_waited_and_came_twice(world, row):
+    first = world.event("market", row)
+    early = world.act("reform", "dispute_open", **number(first))
+    world.feed(early, early)
+    world.feed(early)
+    world.feed(first, world.act("agri", "withdraw", **number(first)))
+    world.feed(world.act("province", "repair", **number(first)), early, first)
+    run_due(date.today(), world.settings)
+    failed = world.query("SELECT rule_id, unit, dataset, observed FROM quality.result WHERE NOT success")
+    assert [tuple(f) for f in failed if f["rule_id"].startswith("conservation")] == []
+    looked = world.query("SELECT max(checked) FROM quality.result WHERE rule_id LIKE 'conservation%' GROUP BY rule_id")
+    assert [r[0] > 0 for r in looked] == [True, True]
