@@ -301,6 +301,10 @@ def test_a_lost_connection_loses_and_repeats_nothing(world):
     thread = threading.Thread(target=lambda: consume(world.settings, center=world.center, stop=stop), daemon=True)
     thread.start()
     try:
+        # A consumer that loses its connection before it is set up ends, and whoever runs it starts it again.
+        first = world.event("market", numbered("8a"))
+        world.publish([first])
+        wait_until(lambda: bool(world.receipts(first)), "the consumer is there")
         for n in range(6):
             world.publish([world.event("market", numbered(f"8{n}-{i}")) for i in range(50)])
             world.query(
