@@ -80,10 +80,11 @@ def test_a_migration_this_program_does_not_know_means_that_it_is_the_older(world
 
 
 def test_a_dataset_this_program_does_not_know_means_that_it_is_the_older_until_it_is_retired(world):
+    another = {"dataset": "extra", "name": "Extra", "version": 1, "cn": "另一", "national_table": None}
     more = later(
         world,
         "more",
-        lambda folder: put(folder, version_two() | {"dataset": "extra", "name": "Extra", "version": 1, "cn": "另一"}),
+        lambda folder: put(folder, version_two() | another),
     )
     migrated(more)
     with pytest.raises(NotReady, match="不认识：数据集 extra"):
