@@ -39,7 +39,7 @@ duties AS (  -- ledger lines whose deadline has passed: the denominator of ç’æŠ
                      AND (e.received_at AT TIME ZONE %(zone)s)::date <= %(as_of)s)            AS returned
     FROM core.{ledger} l
     WHERE l.{ledger_kind} = %(kind)s
-      AND l.state = 'active'
+      AND l.state IN ('active', 'disputed')
       AND l.due_on < %(as_of)s
       AND l.{ledger_decided} BETWEEN %(first)s AND %(last)s
 ),
