@@ -13,7 +13,8 @@ from psycopg2.extras import DictCursor
 from credit_schemas.envelope import Envelope, write_headers
 
 from . import statements as sql
-from .decode import DeadLetter, Message
+from .decode import DeadLetter
+from .graveyard import stored_message
 from .identity import Record, sought
 from .normalise import Center, Ready
 from .pipeline import prepare_message
@@ -112,15 +113,4 @@ def read_back(row: Mapping[str, Any], center: Center) -> Ready | DeadLetter:
         row["produced_at"].astimezone(UTC),
         UUID(row["replaces"]) if row["replaces"] else None,
     )
-    message = Message(
-        topic=row["name"],
-        topic_id=UUID(row["topic_id"]),
-        unit=row["unit"],
-        partition=row["partition"],
-        offset=row["offset"],
-        received_at=row["received_at"],
-        key=bytes(row["key"]) if row["key"] is not None else None,
-        value=bytes(row["value"]),
-        headers=list(write_headers(envelope)),
-    )
-    return prepare_message(message, center)
+    return prepare_message(stored_message(row, list(write_headers(envelope))), center)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+from kafka.consumer.fetcher import ConsumerRecord
+
 from credit_schemas.codec import FRAME, MAGIC, Codec, CodecError, Decoded
 from credit_schemas.envelope import Envelope, EnvelopeError, read_headers
 
@@ -43,6 +45,21 @@ class Message(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
+
+
+def received(record: ConsumerRecord, topic_id: UUID, unit: str) -> Message:
+    """The message of a Kafka record of a unit's intake topic."""
+    return Message(
+        topic=record.topic,
+        topic_id=topic_id,
+        unit=unit,
+        partition=record.partition,
+        offset=record.offset,
+        received_at=_append_time(record.timestamp),
+        key=record.key,
+        value=record.value,
+        headers=list(record.headers),
+    )
 
 
 class Arrived(NamedTuple):
@@ -82,7 +99,7 @@ def decode(message: Message, codec: Codec, county: str) -> Arrived | DeadLetter:
         return DeadLetter(message, e.reason, str(e), "parked" if e.retriable else "dead", schema_id(message))
 
 
-def append_time(timestamp_ms: int) -> datetime:
+def _append_time(timestamp_ms: int) -> datetime:
     """A record's timestamp (Unix milliseconds) as a moment; a producer's clock may say anything, so it is bounded."""
     return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))
 

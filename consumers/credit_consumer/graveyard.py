@@ -25,6 +25,11 @@ def bury(cur: cursor, dead: Iterable[DeadLetter]) -> None:
 
 def unearth(row: Mapping[str, Any]) -> Message:
     """The message of a dead letter as it came, arrival time included."""
+    return stored_message(row, [(name, base64.b64decode(v) if v is not None else None) for name, v in row["headers"]])
+
+
+def stored_message(row: Mapping[str, Any], headers: list[tuple[str, bytes | None]]) -> Message:
+    """The message of a row that keeps what it came with under the names of `Message`."""
     return Message(
         topic=row["topic"],
         topic_id=UUID(row["topic_id"]),
@@ -34,7 +39,7 @@ def unearth(row: Mapping[str, Any]) -> Message:
         received_at=row["received_at"],
         key=_bytes(row["key"]),
         value=_bytes(row["value"]),
-        headers=[(name, base64.b64decode(v) if v is not None else None) for name, v in row["headers"]],
+        headers=headers,
     )
 
 

@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+from credit_schemas.acts import STATE_NAMES
 from credit_schemas.problems import Problem
 
 from .normalise import Act, Content, Ready, Target
-from .standing import CLOSED, STATE_NAMES, State, apply_act, state_of
+from .standing import CLOSED, State, apply_act, state_of
 
 
 @dataclass(slots=True)

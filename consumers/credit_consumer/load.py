@@ -17,7 +17,6 @@ import psycopg2
 from psycopg2.extensions import connection, cursor
 
 from credit_schemas.dataset import Dataset
-from credit_schemas.uuid7 import uuid7
 from credit_warehouse.tables import columns
 
 from . import people_statements as people_sql
@@ -30,9 +29,9 @@ from .errors import UNIQUE_VIOLATION, Fenced, Overtaken, describe, is_data_error
 from .graveyard import bury
 from .identity import Book, Outcome, Record, changed, settle, sought, touched
 from .landed import Refusal, known_events, refused_before
-from .normalise import Act, Center, Ready
+from .normalise import Center, Ready
+from .outgoing import tell_owners, write_marks, write_receipts
 from .people import People, enter_people
-from .standing import ACT_NAMES, STATE_NAMES
 
 # How often a batch is done because somebody else was faster with one of its records. Twice will do, unless the second
 # time finds other records.
@@ -212,9 +211,9 @@ def apply(
         # Once per id: its repetition within the batch is a duplicate, and quality reckons with both counts.
         _count_not_reportable(cur, {e.ce_id: e for e in ours if e.verdict == "not_reportable"}.values())
     _write_core(cur, books, datasets, again=again)
-    _write_marks(cur, books)
-    _write_receipts(cur, receipts)
-    _tell_owners(cur, books)
+    write_marks(cur, books)
+    write_receipts(cur, receipts)
+    tell_owners(cur, books)
     dead = [DeadLetter(e.event.message, "id_of_another_unit", "消息头 ce_id 的编号是别的单位先用的") for e in foreign]
     return _counts(events, receipts), dead
 
@@ -387,34 +386,3 @@ def _core_row(record: Record, people: People, dataset: Dataset) -> list[Any]:
         content.published,
         *cells,
     ]
-
-
-def _write_marks(cur: cursor, books: Mapping[str, Book]) -> None:
-    rows = [(name, r.unit, r.record_no, r.revision) for name, book in sorted(books.items()) for r in changed([book])]
-    copy_rows(cur, "exchange.mark", sql.MARK_COLUMNS, rows)
-
-
-def _write_receipts(cur: cursor, receipts: Iterable[tuple[Ready, str, Outcome]]) -> None:
-    rows = (
-        (uuid7(), e.unit, e.ce_id, o.record_no, e.dataset, status, o.revision, problems_json(o.problems), o.note)
-        for e, status, o in receipts
-    )
-    copy_rows(cur, "exchange.receipt", sql.RECEIPT_COLUMNS, rows)
-
-
-def _tell_owners(cur: cursor, books: Mapping[str, Book]) -> None:
-    """A unit hears what others did to its records."""
-    rows = [
-        (uuid7(), record.unit, None, record.record_no, name, "changed", revision, None, _told(act, record))
-        for name, book in sorted(books.items())
-        for record in changed([book])
-        for event, act, revision in record.acts
-        if event.unit != record.unit
-    ]
-    copy_rows(cur, "exchange.receipt", sql.RECEIPT_COLUMNS, rows)
-
-
-def _told(act: Act, record: Record) -> str:
-    basis = f"，依据：{act.basis}" if act.basis else ""
-    said = f"{act.by}办理了{ACT_NAMES[act.act]}（{act.effective_on} 起），原因：{act.reason}{basis}。"
-    return f"{said}这条记录现在是{STATE_NAMES[record.state]}。"

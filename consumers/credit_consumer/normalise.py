@@ -105,6 +105,7 @@ class Act(NamedTuple):
     """What is to be done to a record, and whether its sender may.
 
     Attributes:
+        word: What the form calls the act.
         by: Name of the unit that does it.
         owner: Code of the unit that reported the record, as far as the act says.
         own, anybody: Whether the sender may do it to its own records, to everybody's.
@@ -112,6 +113,7 @@ class Act(NamedTuple):
     """
 
     act: str
+    word: str
     by: str
     target: Target
     owner: str
@@ -337,6 +339,7 @@ def _act(checked: Checked, dataset: Dataset, center: Center, on: date) -> Act:
     found = _target({k: v for k, v in target.items() if v is not None}, dataset, center, owner)
     return Act(
         act=event.envelope.act,
+        word=form.value(values, "act"),
         by=catalogue.county.units.get(unit).name,
         target=found or Target(None, None, None),
         owner=owner,

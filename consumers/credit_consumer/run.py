@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 import psycopg2
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -31,7 +30,7 @@ from credit_warehouse.contract import OutOfStep, require_step
 from credit_warehouse.settings import Settings
 
 from . import statements as sql
-from .decode import DeadLetter, Message, append_time
+from .decode import DeadLetter, received
 from .errors import UNIQUE_VIOLATION, Fenced, NotReady, Unreadable, describe
 from .kafka_patch import repair_fetcher
 from .load import Span, load, prepare
@@ -167,7 +166,7 @@ class Consumer:
                 raise Fenced(position.topic_id, partition.partition)
             unit = unit_of_intake_topic(partition.topic)
             for record in records:
-                found = prepare_message(_message(record, position.topic_id, unit), self._center)
+                found = prepare_message(received(record, position.topic_id, unit), self._center)
                 if isinstance(found, DeadLetter):
                     dead.append(found)
                 else:
@@ -354,20 +353,6 @@ class _Listener(ConsumerRebalanceListener):
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._consumer.joined = True
         self._consumer.unplace(assigned)
-
-
-def _message(record: ConsumerRecord, topic_id: UUID, unit: str) -> Message:
-    return Message(
-        topic=record.topic,
-        topic_id=topic_id,
-        unit=unit,
-        partition=record.partition,
-        offset=record.offset,
-        received_at=append_time(record.timestamp),
-        key=record.key,
-        value=record.value,
-        headers=list(record.headers),
-    )
 
 
 def consume(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from credit_schemas.acts import STATE_NAMES
 from credit_schemas.problems import Problem
 
 from .normalise import Act, Ready
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
 
 # What ended a record, by the act that did; a reader of the warehouse meets these words in `ended_why`.
 ENDED_BY = {"revoke": "revoked", "repair": "repaired", "dispute_close": "upheld"}
-STATE_NAMES = {"active": "有效", "disputed": "异议处理中", "ended": "已终止", "withdrawn": "已撤回"}
-ACT_NAMES = {
-    "revoke": "撤销决定",
-    "withdraw": "误报撤回",
-    "repair": "信用修复",
-    "dispute_open": "异议受理",
-    "dispute_close": "异议办结",
-    "reinstate": "恢复",
-}
 # States from which a report brings nothing back: that takes the act `reinstate`, with a reason.
 CLOSED = frozenset({"ended", "withdrawn"})
 
@@ -47,7 +39,7 @@ def apply_act(event: Ready, act: Act, record: Record, *, replayed: bool = False)
     """
     own = record.unit == event.unit
     if not (act.anybody or (act.own and own)):
-        return _refused("act.not_allowed", f"{ACT_NAMES[act.act]}：这条记录不是本单位报送的，本单位无权办理。")
+        return _refused("act.not_allowed", f"{act.word}：这条记录不是本单位报送的，本单位无权办理。")
     if replayed and record.acted_at and event.received_at < record.acted_at:
         text = "这项操作较早，之后这条记录已办理过别的操作，没有采用；如仍需办理，请重新提交。"
         return _refused("record.newer", text)

@@ -187,8 +187,8 @@ WAITING_AMONG = (
 # The number is arbitrary, and this place's alone; let go at the end of the transaction.
 SETTLE_ALONE = "SELECT pg_try_advisory_xact_lock(7301)"
 _WAITING = (
-    "SELECT w.ce_id, t.name, e.topic_id, e.unit, e.dataset, e.partition, e.offset, e.received_at, e.key, e.value,"
-    " e.act, e.produced_at, e.replaces FROM ingest.waiting w JOIN landing.event e USING (ce_id)"
+    "SELECT w.ce_id, t.name AS topic, e.topic_id, e.unit, e.dataset, e.partition, e.offset, e.received_at, e.key,"
+    " e.value, e.act, e.produced_at, e.replaces FROM ingest.waiting w JOIN landing.event e USING (ce_id)"
     " JOIN ingest.topic t ON t.topic_id = e.topic_id WHERE w.settled_at IS NULL AND w.dataset = %s AND"
 )
 # The oldest first, but those that could not be done before behind the others.

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from psycopg2 import sql
 
+from credit_schemas.acts import STATE_NAMES
 from credit_schemas.dataset import Field
 from credit_schemas.forms import wan
 from credit_schemas.keys import PERSON
@@ -30,7 +31,7 @@ from .transports.answers import Op, Transport
 
 DIGEST_USE = b"credit delivery 1"
 # Whoever reads a copy whose record is under objection is told so.
-DISPUTED = "异议处理中"
+DISPUTED = STATE_NAMES["disputed"]
 # What the destination is told of the end of a copy, by what ended the record.
 ENDED = {"revoked": "决定被撤销", "repaired": "信用修复", "upheld": "异议成立"}
 # Names of bodies, where a person's name may stand by chance: nothing is replaced in them.

@@ -11,11 +11,12 @@ from datetime import date, datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from credit_schemas.acts import STATE_NAMES
 from credit_schemas.county_files import Toml
 from credit_schemas.dataset import KINDS, SCOPES, Dataset
 from credit_schemas.destination_terms import taken
 
-STATES = ("active", "disputed", "ended", "withdrawn")
+STATES = tuple(STATE_NAMES)
 # What needs the subject's consent goes nowhere by default: each such dataset is named.
 OPEN_SCOPES = SCOPES[:2]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
+from credit_schemas.acts import STATE_NAMES
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.dataset import SECTIONS, Dataset, Field
 from credit_schemas.forms import render_value
@@ -29,7 +30,6 @@ from .records import HIDDEN
 from .subjects import KINDS, Subject, subject_datasets
 
 OTHER = SECTIONS[-1]
-STATES = {"active": "有效", "disputed": "异议处理中", "ended": "已终止", "withdrawn": "已撤回"}
 ENDINGS = {"revoked": "决定被撤销", "repaired": "信用修复", "upheld": "异议成立"}
 # States of records that still say something about the subject.
 LIVE = ("active", "disputed")
@@ -174,7 +174,7 @@ def _plain(e: Entry, file: CreditFile) -> dict[str, Any]:
         "dataset": e.dataset.id,
         "dataset_cn": e.dataset.cn,
         "state": e.state,
-        "state_cn": STATES[e.state],
+        "state_cn": STATE_NAMES[e.state],
         "unit": e.unit,
         "unit_name": file.unit_names[e.unit],
         "revision": e.revision,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives import hashes
 
+from credit_schemas.acts import STATE_NAMES
 from credit_schemas.catalogue import Catalogue
 from credit_schemas.dataset import SCOPES, SECTIONS
 from credit_schemas.dates import LONG_TERM
@@ -27,7 +28,7 @@ from .records import HIDDEN
 from .subjects import KINDS
 
 LABELS = resources.files(__package__) / "labels.json"
-DISPUTED = "异议处理中"
+DISPUTED = STATE_NAMES["disputed"]
 NOTHING = "截至本报告出具之日，未查询到此类信息。"
 DOUBT = "注意：本主体的身份有待核对（{}），核对之前，所列信息可能不都属于本主体。"
 STATEMENT = "无评分、仅事实"

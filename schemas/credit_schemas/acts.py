@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .dataset import Dataset
 
 FILE = "acts.toml"
+# A record's states, and what people call them; which follows from which is in the consumer's `standing`.
+STATE_NAMES = {"active": "有效", "disputed": "异议处理中", "ended": "已终止", "withdrawn": "已撤回"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import docx
 import pytest
 from docx.enum.section import WD_ORIENT
 
-from credit_consumer.standing import ACT_NAMES, STATE_NAMES
+from credit_schemas.acts import STATE_NAMES, word_of
 from credit_schemas.catalogue import load_catalogue
 from credit_schemas.county import SHIPPED
 from credit_schemas.dataset import DATASETS, KINDS, SCOPES, ContractError
@@ -68,7 +68,9 @@ def test_the_overview_leads_to_every_dataset_and_tells_its_scope_and_duties() ->
 
 def test_every_word_of_the_vocabulary_is_explained() -> None:
     assert list(STANDARD["acts"]) == [*RECORD_ACTS, *STATE_ACTS]
-    assert {act: STANDARD["acts"][act]["cn"] for act in STATE_ACTS} == ACT_NAMES
+    assert {act: STANDARD["acts"][act]["cn"] for act in STATE_ACTS} == {
+        act: word_of(CATALOGUE.act, act) for act in STATE_ACTS
+    }
     assert {state: told["cn"] for state, told in STANDARD["states"].items()} == STATE_NAMES
     assert set(STANDARD["rule_kinds"]) == set(RULE_KINDS)
     assert set(STANDARD["kinds"]) == set(KINDS) - {"act", "system"}

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from credit_reports.credit_file import STATES
 from credit_reports.figures import figures as make_figures
 from credit_reports.figures import month_span
 from credit_reports.records import records as read_records
+from credit_schemas.acts import STATE_NAMES
 from credit_schemas.catalogue import Catalogue, load_catalogue
 from credit_schemas.obligations import obligation_record
 from credit_schemas.units import unit_record
@@ -107,7 +107,7 @@ def records(dataset: str, unit: str | None, as_json: bool) -> None:
             ["记录编号", "单位", "键", "状态", "版本", "迟报"],
             [
                 [
-                    *(r["record_no"], catalogue.unit_name(r["unit"]), r["key"], STATES[r["state"]], r["revision"]),
+                    *(r["record_no"], catalogue.unit_name(r["unit"]), r["key"], STATE_NAMES[r["state"]], r["revision"]),
                     "是" if r["late"] else "否",
                 ]
                 for r in found
