@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import zlib
+from datetime import UTC, datetime
 from typing import Any
 
-from events import Event, World
-from unit.rows import AUTHORITY, COMPANY
+import pytest
 
+from events import Event, World, build_world
+from unit.rows import AUTHORITY, COMPANY, PENALTY
+
+DAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 UPHELD, NOT_UPHELD = {"AC_JG": "异议成立"}, {"AC_JG": "异议不成立"}
+
+
+@pytest.fixture(scope="module")
+def world(make_county, postgres_server, tmp_path_factory):
+    units = ["market", "agri", "reform", "province"]
+    made = build_world(make_county, postgres_server, tmp_path_factory.mktemp("center"), units)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def row(request):
+    """A penalty with a document number of this test's own."""
+    return {**PENALTY, "CF_WSH": f"示市监处罚〔2026〕{zlib.crc32(request.node.name.encode())}号"}
+
+
+@pytest.fixture
+def reported(world, row):
+    """The row's first report, loaded."""
+    first = world.event("market", row, source_key=row["CF_WSH"])
+    world.feed(first, at=DAY)
+    return first
 
 
 def record(world: World, first: Event) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -11,36 +10,15 @@ import psycopg2
 import pytest
 from click.testing import CliRunner
 
-from acts_support import NOT_UPHELD, UPHELD, do, number, record, state
+import acts_support
+from acts_support import DAY, NOT_UPHELD, UPHELD, do, number, record, state
 from credit_local.cli import credit
 from credit_schemas.uuid7 import uuid7
 from credit_warehouse.settings import load_settings
-from events import build_world
-from unit.rows import AUTHORITY, COMPANY, PENALTY, PERSON, PERSON_PENALTY
+from unit.rows import AUTHORITY, COMPANY, PERSON, PERSON_PENALTY
 
-DAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def world(make_county, postgres_server, tmp_path_factory):
-    units = ["market", "agri", "reform", "province"]
-    made = build_world(make_county, postgres_server, tmp_path_factory.mktemp("center"), units)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def row(request):
-    """A penalty with a document number of this test's own."""
-    return {**PENALTY, "CF_WSH": f"示市监处罚〔2026〕{zlib.crc32(request.node.name.encode())}号"}
-
-
-@pytest.fixture
-def reported(world, row):
-    """The row's first report, loaded."""
-    first = world.event("market", row, source_key=row["CF_WSH"])
-    world.feed(first, at=DAY)
-    return first
+# Fixtures, taken by name.
+world, row, reported = acts_support.world, acts_support.row, acts_support.reported
 
 
 def test_each_act_brings_its_state_and_a_new_revision(world, row, reported):

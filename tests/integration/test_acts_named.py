@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import zlib
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from acts_support import do, natural, number, record, state, told
+import acts_support
+from acts_support import DAY, do, natural, number, record, state, told
 from credit_expectations.run import run_due
 from credit_reports.figures import figures
 from credit_schemas.codec import event_value
 from credit_schemas.envelope import Envelope, write_headers
 from credit_schemas.uuid7 import uuid7
-from events import Event, build_world
-from unit.rows import PENALTY, PERSON
+from events import Event
+from unit.rows import PERSON
 
-DAY = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def world(make_county, postgres_server, tmp_path_factory):
-    units = ["market", "agri", "reform", "province"]
-    made = build_world(make_county, postgres_server, tmp_path_factory.mktemp("center"), units)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def row(request):
-    """A penalty with a document number of this test's own."""
-    return {**PENALTY, "CF_WSH": f"示市监处罚〔2026〕{zlib.crc32(request.node.name.encode())}号"}
-
-
-@pytest.fixture
-def reported(world, row):
-    first = world.event("market", row, source_key=row["CF_WSH"])
-    world.feed(first, at=DAY)
-    return first
+# Fixtures, taken by name.
+world, row, reported = acts_support.world, acts_support.row, acts_support.reported
 
 
 def done(world, unit, act, **cells):
