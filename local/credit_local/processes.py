@@ -215,15 +215,17 @@ def _names(home: Path) -> list[str]:
     return [path.stem for path in records]
 
 
-def _stat(pid: int) -> tuple[str, int, int, str] | None:
-    """(state, parent, process group, start tick) of a pid, or None when there is no such process."""
+def _stat(pid: int) -> tuple[bool, int, int, str] | None:
+    """(ended, parent, process group, start tick) of a pid, or None when there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # The name in brackets may hold anything, brackets included: fields count from the last one.
     fields = text[text.rindex(")") + 2 :].split()
-    return fields[0], int(fields[1]), int(fields[2]), fields[19]
+    # The first thread may be a zombie while others still end: until the last is gone the ports stay taken.
+    ended = fields[0] in "ZX" and int(fields[17]) <= 1
+    return ended, int(fields[1]), int(fields[2]), fields[19]
 
 
 def _boot() -> str:
@@ -235,7 +237,7 @@ def _started(pid: int) -> str | None:
     if child is not None and child.poll() is not None:
         del _children[pid]
     stat = _stat(pid)
-    if stat is None or stat[0] in "ZX":
+    if stat is None or stat[0]:
         return None
     # Ticks count from boot, so after a reboot the same pid and tick may belong to a stranger.
     return f"{_boot()}:{stat[3]}"

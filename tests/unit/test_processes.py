@@ -15,9 +15,21 @@ import pytest
 
 from credit_local import processes
 from credit_local.errors import ServiceStartError, StateDamagedError
+from credit_local.ports import free_port, is_free, is_listening
 from credit_local.state import write_state
 
 SLEEP = "import time; time.sleep(60)"
+# Many threads on much memory, as a Java broker: the first thread is a zombie long before the last one ends.
+LISTENER = """
+import socket, sys, threading, time
+memory = bytearray(300_000_000)
+for page in range(0, len(memory), 4096):
+    memory[page] = 1
+for _ in range(40):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+server = socket.create_server(("127.0.0.1", PORT))
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -161,6 +173,15 @@ def test_kill_takes_the_whole_tree_at_once(home: Path) -> None:
     assert processes.kill(home, "one")
     assert not lives(leader.pid)
     assert not lives(helper)
+
+
+def test_ports_of_a_killed_process_are_free_at_once(home: Path) -> None:
+    for _ in range(4):
+        port = free_port()
+        start(home, "one", LISTENER.replace("PORT", str(port)))
+        wait_for(lambda port=port: is_listening(port))
+        assert processes.kill(home, "one")
+        assert is_free(port)
 
 
 def test_newest_is_stopped_first(home: Path) -> None:
