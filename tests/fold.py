@@ -85,22 +85,27 @@ def fold_said(world: World, log: Iterable[Said]) -> Folded:
     return out
 
 
-def fold(world: World, units: list[str]) -> Folded:
+def fold(world: World, units: Iterable[str]) -> Folded:
     """Read every intake topic from its start and apply what stands there, in order."""
+    return fold_said(world, log_of(world, units))
+
+
+def log_of(world: World, units: Iterable[str]) -> list[Said]:
+    """What stands in the units' intake topics, each from the first offset that is still there."""
     log = []
     kafka = KafkaConsumer(**world.county.client("center.consumer"), enable_auto_commit=False)
     try:
         for unit in units:
             partition = TopicPartition(world.county.intake(unit), 0)
             kafka.assign([partition])
-            kafka.seek(partition, 0)
+            kafka.seek(partition, kafka.beginning_offsets([partition])[partition])
             end = kafka.end_offsets([partition])[partition]
             while kafka.position(partition) < end:
                 for record in kafka.poll(timeout_ms=500).get(partition, []):
                     log.append(said(world, unit, record.headers, record.value))
     finally:
         kafka.close()
-    return fold_said(world, log)
+    return log
 
 
 def _take(out: Folded, event: Said) -> None:
