@@ -20,6 +20,9 @@ RECORD_ACTS = ("report", "correct")
 # Acts on a record that is there: their value is a `record_act` (which record, why, on what basis, from which day).
 STATE_ACTS = ("revoke", "withdraw", "repair", "dispute_open", "dispute_close", "reinstate")
 ACTS = (*RECORD_ACTS, *STATE_ACTS, "refusal")
+# Years an event can say it was made in. At both ends of the calendar a moment has no other time zone: what is stored
+# could not be read back.
+YEARS = range(1970, 9999)
 
 Headers = list[tuple[str, bytes]]
 
@@ -87,12 +90,18 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Envelope
         raise EnvelopeError("消息头 ce_source 应当写作 /区划代码/单位代码")
     if len(kind) != 3 or kind[0] != "credit" or not NAME.fullmatch(kind[1]) or kind[2] not in ACTS:
         raise EnvelopeError("消息头 ce_type 应当写作 credit.数据集.动作")
+    time = _time(text["ce_time"])
+    return Envelope(ident, source[1], source[2], kind[1], kind[2], time, _replaces(found.get("ce_replaces")))
+
+
+def _time(text: str) -> datetime:
     try:
-        time = datetime.fromisoformat(text["ce_time"])
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise EnvelopeError("消息头 ce_time 不是 RFC 3339 的时间") from None
-    time = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return Envelope(ident, source[1], source[2], kind[1], kind[2], time, _replaces(found.get("ce_replaces")))
+    if time.year not in YEARS:
+        raise EnvelopeError("消息头 ce_time 的年份不可能")
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _replaces(raw: bytes | None) -> UUID | None:

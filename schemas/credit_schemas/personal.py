@@ -12,10 +12,13 @@ from .documents import HALF
 from .identifiers import known_region, ric_problem
 
 # Fifteen digits with nothing but blanks and hyphens between them: without these there is no number to look for.
-LONG = re.compile(r"[0-9](?:[\s\-\u2010-\u2015]*[0-9Xx]){14}")
+LONG = re.compile(r"[0-9０-９](?:[\s\-\u2010-\u2015]*[0-9０-９XxＸｘ]){14}")
 BETWEEN = re.compile(r"(?<=[0-9])[\s\-\u2010-\u2015]+(?=[0-9Xx])")
-# Overlapping, so that a number inside a longer run of digits is met too.
-EIGHTEEN = re.compile(r"(?=([1-9][0-9]{16}[0-9Xx]))")
+# Overlapping, so that a number inside a longer run of digits is met too; a day of birth in its place, so that a text of
+# nothing but digits is no work.
+EIGHTEEN = re.compile(
+    r"(?=([1-9][0-9]{5}(?:1[89]|2[0-9])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]))"
+)
 # Fifteen digits have no check digit, and a mistyped eighteenth proves nothing: what is called a number is one.
 NAMED = re.compile(r"(?:身份证|身份号码|证件号)[^0-9]{0,12}[1-9](?:[0-9]{16}[0-9Xx]|[0-9]{14}(?![0-9]))")
 HIDDEN = "（含证件号码，不显示）"
@@ -26,12 +29,9 @@ LOOKS_LIKE_ONE = re.compile(r"(?<![0-9A-Za-z])([1-9]\d{5})\d{8}(?:\d|\d{3}[\dXx]
 
 def holds_resident_number(text: str) -> bool:
     """Whether a text holds a resident's number (GB 11643-1999)."""
-    if len(text) < 15:
-        return False
-    text = text.translate(HALF)
     if not LONG.search(text):
         return False
-    text = BETWEEN.sub("", text)
+    text = BETWEEN.sub("", text.translate(HALF))
     if NAMED.search(text):
         return True
     found = (m.group(1).upper() for m in EIGHTEEN.finditer(text))

@@ -32,7 +32,8 @@ MESSAGES: dict[str, str] = SPEC["messages"]
 REASONS: dict[str, str] = SPEC["reasons"]
 ODD = re.compile(SPEC["odd_characters"])
 PERMITS = {name: re.compile(pattern) for name, pattern in SPEC["permits"].items()}
-FINE_IN_TEXT = re.compile(r"罚款(?:人民币)?[:：]?([0-9][0-9,，]*(?:\.[0-9]+)?)(万)?元")
+# No fine has more digits than this; a number of thousands of digits cannot even be told.
+FINE_IN_TEXT = re.compile(r"罚款(?:人民币)?[:：]?([0-9][0-9,，]{0,24}(?:\.[0-9]{1,12})?)(万)?元")
 # Codes of deciding bodies and source units recur in every row of a file; a county has far fewer than this.
 CODES_REMEMBERED = 4096
 

@@ -87,6 +87,8 @@ def test_a_defect_names_its_header_and_quotes_nothing(name: str, content: bytes 
         ("ce_type", "credit..report"),
         ("ce_time", "yesterday"),
         ("ce_time", "2026-13-01T00:00:00Z"),
+        ("ce_time", "0001-01-01T00:00:00+14:00"),
+        ("ce_time", "9999-12-31T23:59:59-14:00"),
     ],
 )
 def test_a_malformed_header_is_refused(name: str, content: str) -> None:
