@@ -44,6 +44,8 @@ TEXTS = (
     PLANTED[0].translate({48 + i: 0xFF10 + i for i in range(10)}),
     NAME,
 )
+# Right words in the wrong row: what the law keeps out, another kind of subject.
+_WORDS = ("简易程序", "自然人", "法人及非法人组织", "个体工商户", "是", "否", "其他-x", "身份证", "护照号", "异议成立")
 _DATES = (
     *(date(1, 1, 1), date(1, 1, 2), date(1582, 10, 10), date(1900, 2, 28), date(1969, 12, 31), date(2024, 2, 29)),
     *(date(2026, 11, 24), date(2027, 1, 1), date(2099, 12, 31), date(9998, 12, 31), date(9999, 12, 30)),
@@ -208,6 +210,8 @@ class Hostiles:
 
     def _text(self) -> str:
         r = self._random
+        if r.random() < 0.1:
+            return r.choice(_WORDS)
         text = r.choice(TEXTS)
         if r.random() < 0.3:
             text = r.choice(TEXTS) + text
@@ -289,6 +293,7 @@ class Hostiles:
     def _headers(self, seed: _Seed) -> Hostile:
         """Headers that lie, are missing, come twice, or are none."""
         r = self._random
+        counties, units = (self._county, self._county, "999999"), (*self._units, "nobody", PLANTED[0], "a/b", "")
         headers = self._envelope(seed)
         for _ in range(r.choice((1, 1, 2, 5))):
             name = r.choice(
@@ -298,9 +303,7 @@ class Hostiles:
                 "ce_id": lambda: r.choice(_IDS).encode(),
                 "ce_replaces": lambda: r.choice(_IDS).encode(),
                 "ce_time": lambda: r.choice(_TIMES).encode(),
-                "ce_source": lambda: (
-                    f"/{self._county}/{r.choice((*self._units, 'nobody', PLANTED[0], 'a/b', ''))}".encode()
-                ),
+                "ce_source": lambda: f"/{r.choice(counties)}/{r.choice(units)}".encode(),
                 "ce_type": lambda: (
                     f"credit.{r.choice((*self._catalogue.datasets, 'nothing', 'A' * 51, PLANTED[0]))}."
                     f"{r.choice(('report', 'correct', 'revoke', 'repair', 'dispute_close', 'reinstate', 'refusal'))}"

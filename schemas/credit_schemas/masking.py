@@ -11,7 +11,10 @@ SHORT = (6, 2, 2)
 # A message quotes at most this much of a cell: enough to find it, too little to fill a screen.
 QUOTE = 30
 # Telephone, ID and card numbers are longer than a date (8 digits) and may stand in the wrong column.
-LONG_NUMBER = re.compile(r"[0-9０-９]{9,}[0-9XxＸｘ]?")
+# An ID number is one with blanks or hyphens inside, too.
+LONG_NUMBER = re.compile(
+    r"[0-9０-９](?:[\s\-\u2010-\u2015]*+[0-9０-９]){13,}[\s\-\u2010-\u2015]*[0-9XxＸｘ０-９]|[0-9０-９]{9,}[0-9XxＸｘ]?"
+)
 
 
 def mask_number(number: str) -> str:

@@ -7,12 +7,15 @@ Pure Python, fast on text without long numbers.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from .documents import HALF
 from .identifiers import known_region, ric_problem
 
 # Fifteen digits with nothing but blanks and hyphens between them: without these there is no number to look for.
-LONG = re.compile(r"[0-9０-９](?:[\s\-\u2010-\u2015]*[0-9０-９XxＸｘ]){14}")
+LONG = re.compile(r"[0-9０-９](?:[\s\-\u2010-\u2015]*+[0-9０-９XxＸｘ]){14}")
+# A shorter text holds none.
+SHORTEST = 15
 BETWEEN = re.compile(r"(?<=[0-9])[\s\-\u2010-\u2015]+(?=[0-9Xx])")
 # Overlapping, so that a number inside a longer run of digits is met too; a day of birth in its place, so that a text of
 # nothing but digits is no work.
@@ -21,6 +24,8 @@ EIGHTEEN = re.compile(
 )
 # Fifteen digits have no check digit, and a mistyped eighteenth proves nothing: what is called a number is one.
 NAMED = re.compile(r"(?:身份证|身份号码|证件号)[^0-9]{0,12}[1-9](?:[0-9]{16}[0-9Xx]|[0-9]{14}(?![0-9]))")
+# Controls, and what is invisible or turns the direction of writing.
+CONTROLS = ("Cc", "Cf", "Cs")
 HIDDEN = "（含证件号码，不显示）"
 # A number by its looks alone, right or wrong: what an error must never quote. Regions do not begin with 0, so the
 # placeholder 00000000000000000X stays readable.
@@ -49,5 +54,9 @@ def without_numbers(text: str) -> str:
 
 
 def discreet(text: str) -> str:
-    """Text of unknown origin as it may be stored and shown: cut where a number shows, hidden where one hides."""
+    """Text of unknown origin as it may be stored and shown: cut where a number shows, hidden where one hides, and
+    without control characters (no column of the warehouse holds a NUL, and a terminal obeys them)."""
+    if not text.isprintable():
+        kept = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in CONTROLS)
+        text = "".join(kept)
     return hide_resident_number(without_numbers(text))

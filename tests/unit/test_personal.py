@@ -9,7 +9,7 @@ import pytest
 from credit_producer.events import Target
 from credit_schemas.check import check_row
 from credit_schemas.dataset import current_datasets, load_schemas
-from credit_schemas.personal import HIDDEN, hide_resident_number, holds_resident_number
+from credit_schemas.personal import HIDDEN, discreet, hide_resident_number, holds_resident_number, without_numbers
 from credit_schemas.rules import Context
 from unit.rows import AUTHORITY, COMPANY, PENALTY, PERSON
 
@@ -68,3 +68,9 @@ def test_a_row_with_a_number_in_the_wrong_column_is_refused_and_not_quoted(colum
 
 def test_a_target_does_not_show_its_number() -> None:
     assert PERSON not in repr(Target(subject_id_type="身份证", subject_id_no=PERSON))
+
+
+def test_text_of_unknown_origin_is_shown_without_control_characters_and_a_number_behind_them_is_hidden() -> None:
+    assert discreet("示\0市监\u202e处罚\n〔2026〕8号\x1b[2J") == "示市监处罚 〔2026〕8号[2J"
+    assert discreet(f"{PERSON[:9]}\u200b{PERSON[9:]}") == without_numbers(PERSON)
+    assert PERSON not in discreet(f"\0{PERSON}")
