@@ -1,23 +1,160 @@
-"""`make bench`: every measurement, written to results.json beside this file."""
+"""`make bench`: the ratios of issue 5 in one run, written to results.json and docs/benchmarks.md.
+
+`python -m bench [PART …]` measures only some parts and keeps the other figures of results.json. Sizes come from the
+environment: BENCH_ROWS (of a backlog), BENCH_ROUNDS, BENCH_STORED (records), BENCH_QUALITY (rows of a new slice),
+BENCH_SECONDS (at 1,000 events a second).
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import platform
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from bench import bench_road, bench_rules
+from bench import bench_publish, bench_road, bench_rules, latency, loading, quality, report, stored
+from bench.peers import debezium, quix
+from bench.stack import Bench, stack
+from credit_local.kafka_jars import KAFKA_VERSION
 
-RESULTS = Path(__file__).with_name("results.json")
+ROWS = int(os.environ.get("BENCH_ROWS", "100000"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+STORED = int(os.environ.get("BENCH_STORED", "10000000"))
+QUALITY_ROWS = int(os.environ.get("BENCH_QUALITY", "10000"))
+SECONDS = int(os.environ.get("BENCH_SECONDS", "20"))
+# The smaller store of `quality_10m_vs_1m`.
+TENTH = 10
+# Numbers of made-up rows, so that no part meets the rows of another.
+_LATENCY_FROM, _STORED_FROM, _QUALITY_FROM = 10_000_000, 20_000_000, 30_000_000
 
-results = {
-    "day": date.today().isoformat(),
-    "python": platform.python_version(),
-    "cores": os.cpu_count(),
-    "rules": bench_rules.figures(),
-    "road": bench_road.measure(),
-}
-RESULTS.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-print(RESULTS.read_text(encoding="utf-8"))
+
+def main(parts: list[str]) -> None:
+    """Measure the parts (all without any named) and write what they come to."""
+    known: dict[str, Callable[[dict[str, Any]], None]] = {
+        "rules": _rules,
+        "road": _whole_road,
+        "publish": _publish,
+        "loading": _loading,
+        "latency": _latency,
+        "stored": _stored,
+    }
+    unknown = set(parts) - known.keys()
+    if unknown:
+        sys.exit(f"no part is called {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    kept = json.loads(report.RESULTS.read_text("utf-8")) if parts and report.RESULTS.exists() else {}
+    results = {**kept, **_about()}
+    for key in ("ratios", "rates", "details"):
+        results[key] = kept.get(key, {})
+    began = time.monotonic()
+    for name in parts or known:
+        print(f"{name} …", flush=True)
+        known[name](results)
+        report.write(results)
+    results["took_minutes"] = round((time.monotonic() - began) / 60, 1)
+    report.write(results)
+    print(report.table(results))
+
+
+def _rules(results: dict[str, Any]) -> None:
+    results["rules"] = bench_rules.figures()
+
+
+def _whole_road(results: dict[str, Any]) -> None:
+    results["road"] = bench_road.measure()
+
+
+def _publish(results: dict[str, Any]) -> None:
+    told = bench_publish.measure()
+    results["ratios"]["publish_vs_bare_send"] = told["publish_vs_bare_send"]
+    results["details"]["Publishing"] = told
+
+
+def _loading(results: dict[str, Any]) -> None:
+    with stack() as bench:
+        told = loading.measure(bench, list(bench.events(ROWS)), ROUNDS)
+    results["ratios"] |= {k: round(v, 3) for k, v in told["ratios"].items()}
+    results["rates"] |= {name: _rounds(rates) for name, rates in told["rates"].items()}
+    results["consumer_peak_mb"] = round(told["consumer_peak_mb"])
+    results["rows_of_a_run"] = told["rows_of_a_run"]
+
+
+def _latency(results: dict[str, Any]) -> None:
+    with stack() as bench:
+        waits = latency.measure(bench, SECONDS, _LATENCY_FROM)
+    results["ratios"]["visible_vs_polled_p99"] = round(waits.ratio, 2)
+    results["details"]["At 1,000 events/s"] = waits.figures()
+
+
+def _stored(results: dict[str, Any]) -> None:
+    """Empty, a tenth stored, all stored: the road's rate first and last, the quality run's time at both stores."""
+    with stack() as bench:
+        bench.publish(bench.events(ROWS))
+        loading.road(bench, ROWS)
+        # Once more, so that both rates are of tables and a server that have been used.
+        bench.empty()
+        empty = loading.road(bench, ROWS)
+        filler = stored.Filler(bench)
+        small, slices = _quality(bench, filler, STORED // TENTH, 0)
+        large, _ = _quality(bench, filler, STORED, slices)
+        first = str(next(iter(bench.events(1))).ce_id)
+        bench.publish(bench.events(ROWS, _STORED_FROM))
+        full = loading.road(bench, ROWS, f"record_no >= '{first}'")
+    results["ratios"]["stored_10m_vs_empty"] = round(full.rows_per_s / empty.rows_per_s, 3)
+    results["ratios"]["quality_10m_vs_1m"] = round(min(large) / min(small), 2)
+    results["rates"] |= {"road_into_empty": _rounds([empty.rows_per_s]), "road_into_stored": _rounds([full.rows_per_s])}
+    results["details"]["Quality run, seconds"] = {
+        f"with {STORED // TENTH:,} stored": " and ".join(f"{s:.1f}" for s in small),
+        f"with {STORED:,} stored": " and ".join(f"{s:.1f}" for s in large),
+    }
+    results["consumer_peak_mb"] = max(results.get("consumer_peak_mb", 0), round(full.told.peak_mb))
+
+
+def _quality(bench: Bench, filler: stored.Filler, records: int, slices: int) -> tuple[list[float], int]:
+    """Seconds of two quality runs, each over a slice of its own, after one that sees the store for the first time."""
+    began = time.monotonic()
+    print(f"  {filler.fill(records):,} records stored in {time.monotonic() - began:.0f} s", flush=True)
+    took = []
+    for n in range(slices, slices + 3):
+        took.append(quality.seconds(bench, _QUALITY_FROM + n * QUALITY_ROWS, QUALITY_ROWS))
+        print(f"  quality run: {took[-1]:.1f} s", flush=True)
+    return took[1:], slices + 3
+
+
+def _rounds(rates: list[float]) -> dict[str, Any]:
+    return {"median": round(statistics.median(rates)), "rounds": [round(r) for r in rates]}
+
+
+def _about() -> dict[str, Any]:
+    processor = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text("utf-8"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "day": date.today().isoformat(),
+        "machine": {
+            "processor": processor[1] if processor else platform.machine(),
+            "cores": os.cpu_count(),
+            "memory_gb": round(memory / 2**30),
+            "load_before": round(os.getloadavg()[0], 1),
+        },
+        "versions": {
+            "Python": platform.python_version(),
+            "Kafka": KAFKA_VERSION,
+            "Debezium": debezium.VERSION,
+            "Quix Streams": quix.VERSION,
+            **{name: importlib.metadata.version(name) for name in ("kafka-python", "psycopg2-binary", "polars")},
+        },
+        "rows": ROWS,
+        "rounds": ROUNDS,
+        "stored": STORED,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
