@@ -16,6 +16,7 @@ import fastavro
 from fastavro.types import Schema
 
 from .dataset import Dataset, load_schemas
+from .flat_writer import Writer, flat_writer
 
 FRAME = struct.Struct(">bI")
 MAGIC = 0
@@ -69,13 +70,20 @@ class Codec:
 
     def __init__(self, schemas: Iterable[dict[str, Any]]) -> None:
         self._known: dict[int, tuple[dict[str, Any], Schema]] = {}
+        self._writers: dict[int, Writer | None] = {}
         for s in schemas:
-            self._known[s["schema_id"]] = (s, fastavro.parse_schema(s, named_schemas={}))
+            parsed = fastavro.parse_schema(s, named_schemas={})
+            self._known[s["schema_id"]] = (s, parsed)
+            self._writers[s["schema_id"]] = flat_writer(parsed, FRAME.pack(MAGIC, s["schema_id"]))  # type: ignore[arg-type]
 
     def encode(self, schema_id: int, value: dict[str, Any]) -> bytes:
         """Frame and body of a value. Raises UnknownSchema, or ValueError when the value does not fit the schema."""
         if schema_id not in self._known:
             raise UnknownSchema(schema_id)
+        quick = self._writers[schema_id]
+        written = quick(value) if quick else None
+        if written is not None:
+            return written
         out = io.BytesIO()
         out.write(FRAME.pack(MAGIC, schema_id))
         # strict: a misspelt column must fail here, not vanish.

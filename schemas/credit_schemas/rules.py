@@ -15,10 +15,18 @@ from typing import Any, NamedTuple
 
 from .dataset import ContractError, Dataset, Field
 from .forms import JOINED_BY
+from .personal import LONG, SHORTEST
 from .problems import NOT_REPORTABLE, Problem
 from .rule_kinds import KINDS, MESSAGES, Context, Test, Values
 
 __all__ = ["Context", "Rule", "compiled_rules", "evaluate"]
+
+# Outcomes of conditions remembered per column; a list of kinds has thousands of combinations, a county uses a few.
+OUTCOMES = 1024
+# Stands for the cell that is not there: of it an assumption may hold (`blank_means`).
+EMPTY = object()
+# Between texts that are searched as one: part of no number.
+BETWEEN_TEXTS = "\0"
 
 
 @dataclass(frozen=True)
@@ -51,10 +59,40 @@ class _Step(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What to test in the rows whose conditions come out alike."""
+    """What to test in the rows whose conditions come out alike, and the short way to see that a row has no fault."""
 
     refusal: Rule | None
     steps: tuple[_Step, ...]
+    sound: Callable[[Values, Context], bool]
+
+
+class _Asked:
+    """The conditions about one column; their outcomes, as bits, are remembered for empty cells and listed words."""
+
+    def __init__(self, dataset: Dataset, raws: list[tuple[int, dict[str, Any]]]) -> None:
+        self.column: str = raws[0][1]["column"]
+        self._tests = [(1 << place, condition(dataset, raw)) for place, raw in raws]
+        codes = dataset.by_column[self.column].code_set
+        self._listed = frozenset(codes.values) if codes else frozenset()
+        # Where it only matters whether the cell is filled, what stands in it need not be looked at.
+        self._filled = self._outcomes({self.column: ""}) if all("filled" in raw for _, raw in raws) else None
+        self._known: dict[Any, int] = {EMPTY: self._outcomes({}), None: self._outcomes({self.column: None})}
+
+    def bits(self, value: Any) -> int:
+        """The outcomes for a value of the column, or for EMPTY."""
+        found = self._known.get(value)
+        if found is not None:
+            return found
+        if self._filled is not None:
+            return self._filled
+        found = self._outcomes({self.column: value})
+        # What a person wrote in his own words is not to linger in memory.
+        if len(self._known) < OUTCOMES and self._listed.issuperset(str(value).split(JOINED_BY)):
+            self._known[value] = found
+        return found
+
+    def _outcomes(self, row: Values) -> int:
+        return sum(bit for bit, test in self._tests if test(row))
 
 
 class _Compiled:
@@ -64,21 +102,26 @@ class _Compiled:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.dated_by = dataset.column("decision.date") or ""
-        self._conditions: dict[str, tuple[int, Callable[[Values], bool]]] = {}
+        self._conditions: dict[str, tuple[int, dict[str, Any]]] = {}
         self.rules = [self._compile(f, r) for f in dataset.fields for r in _all_rules(f)]
         self.rules += [self._compile(dataset.by_column[r["column"]], r) for r in dataset.rules]
-        self.conditions = tuple(test for _, test in self._conditions.values())
-        self._plans: dict[tuple[bool, ...], _Plan] = {}
+        about: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        for place, raw in self._conditions.values():
+            about.setdefault(raw["column"], []).append((place, raw))
+        self._asked = [_Asked(dataset, raws) for raws in about.values()]
+        self._plans: dict[int, _Plan] = {}
 
     def plan(self, values: Values) -> _Plan:
-        outcomes = tuple([test(values) for test in self.conditions])
+        outcomes, get = 0, values.get
+        for asked in self._asked:
+            outcomes |= asked.bits(get(asked.column, EMPTY))
         found = self._plans.get(outcomes)
         if found is None:
             found = self._plans[outcomes] = self._make_plan(outcomes)
         return found
 
-    def _make_plan(self, outcomes: tuple[bool, ...]) -> _Plan:
-        active = [r for r in self.rules if all(outcomes[i] for i in r.when)]
+    def _make_plan(self, outcomes: int) -> _Plan:
+        active = [r for r in self.rules if all(outcomes >> i & 1 for i in r.when)]
         refusal = next((r for r in active if r.kind == "refuse"), None)
         active = [r for r in active if r.kind != "refuse"]
         steps = []
@@ -87,7 +130,7 @@ class _Compiled:
             empty = tuple(r for r in own if KINDS[r.kind].of_empty)
             if own:
                 steps.append(_Step(f.column, empty, tuple(r for r in own if KINDS[r.kind].of_filled)))
-        return _Plan(refusal, tuple(steps))
+        return _Plan(refusal, tuple(steps), _sound(steps))
 
     def _compile(self, f: Field, raw: dict[str, Any]) -> Rule:
         kind = raw["kind"]
@@ -110,8 +153,55 @@ class _Compiled:
 
     def _condition(self, raw: dict[str, Any]) -> int:
         """The place of a condition among those of the dataset; equal ones are tested once a row."""
-        index, _ = self._conditions.setdefault(str(raw), (len(self._conditions), condition(self.dataset, raw)))
+        condition(self.dataset, raw)  # a mistake in it is told at once
+        index, _ = self._conditions.setdefault(str(raw), (len(self._conditions), raw))
         return index
+
+
+def _sound(steps: list[_Step]) -> Callable[[Values, Context], bool]:
+    """One test of a whole row: True only when none of the rules can fail in it.
+
+    It knows no order, no dates and no messages; a row that does not pass is looked at rule by rule. What all columns
+    have in common is asked of all at once: which must be there, which must not, how long they are, that none of the
+    free texts holds a number long enough to be a person's.
+    """
+    needed, banned, free = set(), set(), []
+    limits: list[tuple[str, int]] = []
+    of_filled: list[tuple[str, Test]] = []
+    of_any: list[tuple[str, Test]] = []
+    for column, empty, filled in steps:
+        for rule in dict.fromkeys((*empty, *filled)):
+            if rule.kind == "required":
+                needed.add(column)
+            elif rule in empty:
+                of_any.append((column, rule.test))
+            elif rule.kind == "blank" and not rule.raw.get("zero_is_blank"):
+                banned.add(column)
+            elif rule.kind == "length":
+                limits.append((column, rule.raw["max"]))
+            elif rule.kind == "no_personal_number":
+                free.append(column)
+            else:
+                of_filled.append((column, rule.test))
+
+    def sound(values: Values, context: Context) -> bool:
+        get = values.get
+        if not (values.keys() >= needed and banned.isdisjoint(values)) or None in values.values():
+            return False
+        for column, limit in limits:
+            if column in values and len(values[column]) > limit:
+                return False
+        for column, test in of_filled:
+            value = get(column)
+            if value is not None and test(value, values, context):
+                return False
+        for column, test in of_any:
+            if test(get(column), values, context):
+                return False
+        texts = [text for column in free if (text := get(column)) is not None and len(text) >= SHORTEST]
+        return not LONG.search(BETWEEN_TEXTS.join(texts))
+
+    return sound
 
 
 # Keyed by identity; the value holds the dataset itself, so that its id cannot be given to another object.
@@ -138,9 +228,11 @@ def evaluate(dataset: Dataset, values: Values, context: Context, unread: Iterabl
     A row that may not be reported at all gets that one problem and no other.
     """
     compiled = _compiled(dataset)
-    refusal, steps = compiled.plan(values)
+    refusal, steps, sound = compiled.plan(values)
     if refusal:
         return [Problem(refusal.column, refusal.id, "reject", refusal.message or "")]
+    if sound(values, context):
+        return []
     silent = frozenset(unread)
     get = values.get
     found: list[Problem] = []
