@@ -75,6 +75,7 @@ class Traffic:
         self._acts = self._resent + acts
         self._rows, self._companies = (row, person), companies
         self._units: dict[str, _Unit] = {}
+        self._producer: Producer | None = None
 
     def make(self, count: int, units: Sequence[str] | None = None) -> Iterator[Event]:
         """`count` events of `units` (all of the county), one unit drawn for each."""
@@ -93,7 +94,13 @@ class Traffic:
 
     def send(self, count: int, units: Sequence[str] | None = None) -> int:
         """Make and publish `count` events; returns once the broker has them all."""
-        return publish(self.world, self.make(count, units))
+        return self.publish(self.make(count, units))
+
+    def publish(self, events: Iterable[Event]) -> int:
+        """`publish` by one producer that stays connected."""
+        if self._producer is None:
+            self._producer = producer_of(self.world)
+        return publish(self.world, events, self._producer)
 
     def _next(self, unit: _Unit) -> Event:
         rng, share = self._rng, self._rng.random()
@@ -162,14 +169,10 @@ class _Unit:
         return event
 
 
-def publish(world: World, events: Iterable[Event]) -> int:
-    """Write events to their units' topics as the portal, in order; returns how many once the broker has them all.
-
-    Raises:
-        AssertionError: The broker refused one; says why.
-    """
+def producer_of(world: World) -> Producer:
+    """A producer of librdkafka, logged in as the portal."""
     client = world.county.client("portal")
-    producer = Producer(
+    return Producer(
         {
             "bootstrap.servers": client["bootstrap_servers"],
             "security.protocol": client["security_protocol"],
@@ -181,9 +184,18 @@ def publish(world: World, events: Iterable[Event]) -> int:
             "acks": "all",
             "linger.ms": 20,
             "queue.buffering.max.messages": 200_000,
-            "log_level": 3,  # errors: a broker that is still starting is a normal answer
+            "log_level": 0,  # a broker that starts, or is being killed, is a normal answer here
         }
     )
+
+
+def publish(world: World, events: Iterable[Event], producer: Producer | None = None) -> int:
+    """Write events to their units' topics as the portal, in order; returns how many once the broker has them all.
+
+    Raises:
+        AssertionError: The broker refused one; says why.
+    """
+    producer = producer or producer_of(world)
     refused: list[str] = []
 
     def answer(error: Any, _message: Any) -> None:

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 import pytest
 
 from credit_schemas.uuid7 import uuid7
-from events import World, build_world, wait_until
-from faults.test_kill_mid_load import LOCK, blocked, left, stands_still
-from fold import assert_holds, fold_events
+from events import Event, World, build_world, wait_until
+from faults.test_kill_mid_load import LOCK, blocked, kills, left, stands_still  # noqa: F401 - `kills` is a fixture
+from fold import assert_holds, fold_events, tally
 from unit.rows import PENALTY
 
 UNITS = ["market", "reform", "province"]
@@ -35,7 +35,6 @@ LOAD_STEPS = {
     "receipt": ("exchange.receipt", "AFTER INSERT"),
 }
 LOOK_STEPS = {step: LOAD_STEPS[step] for step in ("landed", "settled", "standing", "act", "mark", "receipt")}
-KILLS = 25
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +106,9 @@ def acts_of(world: World, tag: str):
 
 
 @pytest.mark.parametrize("step", LOAD_STEPS)
-def test_kill_while_a_record_comes_for_which_acts_wait_loses_and_repeats_nothing(world, step):
-    for time in range(-(-KILLS // len(LOAD_STEPS))):
+def test_kill_while_a_record_comes_for_which_acts_wait_loses_and_repeats_nothing(world, fault_table, kills, step):  # noqa: F811
+    events = []
+    for time in range(kills):
         early, later = acts_of(world, f"load-{step}-{time}")
         world.feed(*early)
         with killed_at(world, *LOAD_STEPS[step], lambda w, later=later: w.feed(*later)):
@@ -116,12 +116,15 @@ def test_kill_while_a_record_comes_for_which_acts_wait_loses_and_repeats_nothing
             assert not world.query("SELECT 1 FROM landing.event WHERE ce_id = %s", [str(later[0].ce_id)])
         world.feed(*later)
         assert_holds(world, fold_events(world, early + later), f"load-{step}-{time}号")
+        events += early + later
+    fault_table(fault=f"kill -9 at {step} of acts that waited", **counted(world, events), kills=kills)
 
 
 @pytest.mark.parametrize("step", LOOK_STEPS)
-def test_kill_while_looking_for_what_waited_loses_and_repeats_nothing(world, step):
+def test_kill_while_looking_for_what_waited_loses_and_repeats_nothing(world, fault_table, kills, step):  # noqa: F811
     """An act and its record come at one moment through two consumers: neither sees the other, the next look does it."""
-    for time in range(-(-KILLS // len(LOOK_STEPS))):
+    events = []
+    for time in range(kills):
         early, later = acts_of(world, f"look-{step}-{time}")
         first = later[0]
         unseen(world, early, first)
@@ -131,6 +134,12 @@ def test_kill_while_looking_for_what_waited_loses_and_repeats_nothing(world, ste
         assert sum(look(world).values()) == len(early)
         assert world.settle_waiting() == {}
         assert_holds(world, fold_events(world, [*early, first]), f"look-{step}-{time}号")
+        events += [*early, first]
+    fault_table(fault=f"kill -9 at {step} of a look for what waited", **counted(world, events), kills=kills)
+
+
+def counted(world: World, events: list[Event]) -> dict[str, int]:
+    return tally(world, fold_events(world, events))
 
 
 def look(world: World) -> dict[str, int]:
