@@ -188,13 +188,15 @@ class Spool:
         """Put events back into the queue in their old order and under their old `ce_id`; returns how many.
 
         Without arguments all that are sent and not settled; with `since` also settled ones made since then whose
-        value is still kept; with `ce_id` that one.
+        value is still kept; with `ce_id` that one alone.
         """
         where, values = "state = 'sent'", []
         if ce_id:
             where, values = "state <> 'queued' AND value IS NOT NULL AND ce_id = ?", [ce_id]
         elif since:
-            where, values = "state <> 'queued' AND value IS NOT NULL AND created_at >= ?", [_iso(since)]
+            # What was never answered in any case: it may have lain here for days before it went out.
+            where = "value IS NOT NULL AND (state = 'sent' OR state <> 'queued' AND created_at >= ?)"
+            values = [_iso(since)]
         with self._transaction():
             done = self._con.execute(f"UPDATE event SET state = 'queued' WHERE {where}", values)  # noqa: S608 - constants
             return done.rowcount
