@@ -97,7 +97,9 @@ class Warehouse:
         """Forget everything."""
         ingest = [f"ingest.{t}" for t in ("position", "gap", "dead_letter", "not_reportable", "topic")]
         exchange = [f"exchange.{t}" for t in ("mark", "receipt", "delivery")]
-        quality = [f"quality.{t}" for t in ("work_item", "hold", "result", "slice", "run")]
+        quality = [f"quality.{t}" for t in ("work_item", "hold", "result", "latest", "slice", "run")]
+        quality += [f"quality.{t}_book" for t in ("slice", "day", "mix")]
+        quality += [f"quality.{t}" for t in ("books", "coverage", "waiting_event", "pending_event")]
         empty(self.dsn, [*ingest, "landing.event", *exchange, *quality, *records(), "audit.act"])
         self.topics.clear()
         self.subjects.clear()

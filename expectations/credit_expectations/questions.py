@@ -55,16 +55,22 @@ class Question:
         return "-".join(filter(None, (self.rule.id, self.dataset, self.destination)))
 
 
-def build_questions(catalogue: Catalogue, datasets: Sequence[str], as_of: date) -> list[Question]:
-    """The questions of a run over these datasets. Raises SuiteError, CountyDataError."""
+def build_questions(
+    catalogue: Catalogue, datasets: Sequence[str], as_of: date, *, whole: bool = False
+) -> list[Question]:
+    """The questions of a run over these datasets. Raises SuiteError, CountyDataError.
+
+    Args:
+        whole: Of every record of the slices in scope, and of the books; else of what the scope says is to be looked at.
+    """
     rules = load_suites(catalogue.county.parameters.get("quality"))
     terms = load_terms(catalogue.county, catalogue.datasets)
     found: list[Question] = []
     for name in datasets:
         dataset = catalogue.datasets[name]
         for rule in rules:
-            if rule.fits(dataset) and not _pointless(rule, dataset, catalogue):
-                found += _questions(rule, dataset, catalogue, terms, as_of)
+            if rule.fits(dataset) and not _pointless(rule, dataset, catalogue) and (whole or rule.kind != "books"):
+                found += _questions(rule, dataset, catalogue, terms, as_of, whole)
     return found
 
 
@@ -79,16 +85,16 @@ _LEDGER_KINDS = ("ledger_completeness", "unledgered", "freshness")
 
 
 def _questions(
-    rule: Expectation, dataset: Dataset, catalogue: Catalogue, terms: Mapping[str, Terms], as_of: date
+    rule: Expectation, dataset: Dataset, catalogue: Catalogue, terms: Mapping[str, Terms], as_of: date, whole: bool
 ) -> Iterator[Question]:
     if not rule.per_destination:
         tests = tuple(Test(str(e["type"]), rule.arguments(e)) for e in rule.expect)
-        yield Question(rule, dataset.id, "", "", _query(rule, dataset, catalogue, as_of), tests)
+        yield Question(rule, dataset.id, "", "", _query(rule, dataset, catalogue, as_of, whole), tests)
         return
     for destination in terms.values():
         own = destination.datasets.get(dataset.id)
         if own and own.limits:
-            names = _names(rule, dataset, catalogue, as_of)
+            names = _names(rule, dataset, catalogue, as_of, whole)
             columns = ", ".join(f"c.{column_name(dataset.by_column[c])}" for c in own.limits)
             query = _text(rule.kind).format(**names, columns=columns, wanted=_wanted(dataset, own, as_of))
             tests = tuple(t for c, limit in own.limits.items() for t in _limit_tests(destination, dataset, c, limit))
@@ -125,11 +131,14 @@ def _wanted(dataset: Dataset, terms: DatasetTerms, as_of: date) -> str:
     return " AND ".join(conditions)
 
 
-def _query(rule: Expectation, dataset: Dataset, catalogue: Catalogue, as_of: date) -> str:
-    return _text(rule.kind).format(**_names(rule, dataset, catalogue, as_of))
+def _query(rule: Expectation, dataset: Dataset, catalogue: Catalogue, as_of: date, whole: bool) -> str:
+    names = _names(rule, dataset, catalogue, as_of, whole)
+    # Where looking at everything wants another way through the tables, it is written down beside the usual one.
+    other = f"whole/{rule.kind}"
+    return _text(other if whole and (SQL / f"{other}.sql").is_file() else rule.kind).format(**names)
 
 
-def _names(rule: Expectation, dataset: Dataset, catalogue: Catalogue, as_of: date) -> dict[str, Any]:
+def _names(rule: Expectation, dataset: Dataset, catalogue: Catalogue, as_of: date, whole: bool) -> dict[str, Any]:
     """What the placeholders of a query stand for."""
     ledger = catalogue.datasets.get(LEDGER)
     names: dict[str, Any] = {
@@ -137,11 +146,14 @@ def _names(rule: Expectation, dataset: Dataset, catalogue: Catalogue, as_of: dat
         "table": dataset.table,
         "view": f"public_{dataset.table}",
         "cn": dataset.cn,
-        "role": _by_role(dataset),
-        "ledger": _by_role(ledger) if ledger else {},
+        "rule": rule.id,
+        "role": by_role(dataset),
+        "ledger": by_role(ledger) if ledger else {},
         "ledger_table": ledger.table if ledger else "",
         "ledger_dataset": LEDGER,
         "slice": f"(SELECT unit FROM quality.scope_slice WHERE dataset = '{dataset.id}')",
+        "touched": f"(SELECT record_no, unit FROM quality.scope_touched WHERE dataset = '{dataset.id}')",
+        **_looked_at(dataset, whole),
         "unit_codes": f"{_unit_codes(catalogue)} u",
         "as_of": as_of.isoformat(),
         "zone": catalogue.county.time_zone,
@@ -149,12 +161,27 @@ def _names(rule: Expectation, dataset: Dataset, catalogue: Catalogue, as_of: dat
     }
     if rule.role:
         field = dataset.by_role[rule.role]
-        names |= {"column": column_name(field), "column_cn": field.cn}
+        names |= {"column": column_name(field), "column_cn": field.cn, "column_role": rule.role}
     if rule.kind == "volume":
         names["weekly"] = _text("weekly").format(**names)
     if rule.kind == "no_personal_numbers":
         names |= _public_texts(dataset)
     return names
+
+
+def _looked_at(dataset: Dataset, whole: bool) -> dict[str, str]:
+    """Which records `c`, ledger lines `l`, subjects of `a` and counted records `c` a query looks at, as conditions."""
+    in_slice = f"IN (SELECT unit FROM quality.scope_slice WHERE dataset = '{dataset.id}')"
+    if whole:
+        # The books were made from what core holds now, new records with it.
+        return {"record": f"c.unit {in_slice}", "line": "true", "subject": f"a.unit {in_slice}", "booked": "true"}
+    touched = "IN (SELECT record_no FROM quality.scope_touched WHERE dataset = '{}')"
+    return {
+        "record": f"c.record_no {touched.format(dataset.id)}",
+        "line": f"l.record_no {touched.format(LEDGER)}",
+        "subject": "a.subject_id IN (SELECT subject_id FROM quality.scope_subject)",
+        "booked": "EXISTS (SELECT FROM quality.pending_event p WHERE p.record_no = c.record_no AND p.born)",
+    }
 
 
 def _public_texts(dataset: Dataset) -> dict[str, str]:
@@ -182,7 +209,8 @@ def _unit_codes(catalogue: Catalogue) -> str:
     return f"(SELECT * FROM (VALUES {rows or '(NULL, NULL)'}) v (code, unit))"
 
 
-def _by_role(dataset: Dataset) -> dict[str, str]:
+def by_role(dataset: Dataset) -> dict[str, str]:
+    """The warehouse column of each role."""
     return {role: column_name(f) for role, f in dataset.by_role.items()}
 
 

@@ -17,6 +17,8 @@ from credit_warehouse.contract import require_step
 from credit_warehouse.settings import Settings, load_settings
 
 from . import statements as sql
+from .book_statements import ONE_MOMENT
+from .books import close_books, keep_books, summarize
 from .data_docs import docs_root, keep_last
 from .errors import Busy
 from .page import write_page
@@ -30,16 +32,18 @@ log = logging.getLogger(__name__)
 LOCK_WAIT = "10min"
 
 
-def run_due(as_of: date | None = None, settings: Settings | None = None) -> dict[str, Any]:
+def run_due(as_of: date | None = None, settings: Settings | None = None, *, whole: bool = False) -> dict[str, Any]:
     """Check every slice that is due; safe to repeat, and quick when nothing is.
 
     Args:
         as_of: What counts as today; without it today in the county's time zone.
         settings: Where the warehouse is; without them those of this process.
+        whole: Look at every record of every slice and count everything again, as the very first run does in any case:
+            this proves the books that other runs count by, and finds what no event announces.
 
     Returns:
-        run_id (None when nothing was due), slices, marks (stamped), checked (result lines), failed (of them),
-        holds_opened, holds_closed, work_items (new).
+        whole (whether everything was looked at), run_id (None when nothing was due), slices, marks (stamped), checked
+        (result lines), failed (of them), holds_opened, holds_closed, work_items (new).
 
     Raises:
         Busy: Another run holds the lock.
@@ -56,12 +60,16 @@ def run_due(as_of: date | None = None, settings: Settings | None = None) -> dict
         require_step(con, catalogue.datasets.values())
         with con, con.cursor() as cur:
             cur.execute(sql.BURY_DEAD_RUNS)
+        summarize(con)
         with con.cursor() as cur:
-            scope = open_scope(cur, catalogue, day)
+            cur.execute(ONE_MOMENT)
+            whole = keep_books(cur, catalogue, whole=whole)
+            scope = open_scope(cur, catalogue, day, whole=whole)
             if not scope.size:
-                con.rollback()
+                close_books(cur, day, whole=whole)
+                con.commit()
                 return _summary(None, scope)
-            cur.execute(sql.OPEN_RUN, [day])
+            cur.execute(sql.OPEN_RUN, [day, whole])
             (run_id,) = cur.fetchone() or (0,)
         # Committed before the checks: they read through connections of their own.
         con.commit()
@@ -74,7 +82,7 @@ def _checked(
 ) -> dict[str, Any]:
     from .checker import ask  # not at the top: Great Expectations takes seconds to import
 
-    questions = build_questions(catalogue, datasets_in(scope), day)
+    questions = build_questions(catalogue, datasets_in(scope), day, whole=scope.whole)
     root = docs_root(settings.home)
     with con.cursor() as cur:
         answers: list[Answer] = ask(cur, settings, questions, root / str(run_id))
@@ -84,6 +92,7 @@ def _checked(
         cur.execute(sql.STAMP, [run_id])
         marks = cur.rowcount
         cur.execute(sql.REMEMBER_SLICES, [run_id])
+        close_books(cur, day, whole=scope.whole)
         cur.execute(sql.CLOSE_RUN, [scope.size, marks, tally.failed, run_id])
     write_page(con, root, catalogue, keep_last(root))
     log.info("quality run %d: %d slices, %d marks, %d failures", run_id, scope.size, marks, tally.failed)
@@ -92,7 +101,7 @@ def _checked(
 
 def _summary(run_id: int | None, scope: Scope) -> dict[str, Any]:
     zero = dict.fromkeys(("marks", "checked", "failed", "holds_opened", "holds_closed", "work_items"), 0)
-    return {"run_id": run_id, "slices": scope.size, **zero}
+    return {"run_id": run_id, "whole": scope.whole, "slices": scope.size, **zero}
 
 
 def _lock(con: connection) -> None:

@@ -63,6 +63,7 @@ def settle(cur: cursor, run_id: int, scope: Scope, answers: Iterable[Answer]) ->
         units = (scope.slices if rule.scope == "slice" else scope.with_records).get(dataset, frozenset())
         _results(cur, run_id, answer, sorted(units), tally)
         _holds_and_items(cur, run_id, answer, sorted(units), tally)
+    cur.execute(sql.KEEP_LATEST, [run_id])
     return tally
 
 

@@ -1,6 +1,5 @@
 """The SQL of this room that is no check (those are in `sql/`). Names of tables come from our own schema files."""
 
-# ruff: noqa: S608 - no value is ever spliced in, only names from our schema files, checked by `dataset.NAME`
 from __future__ import annotations
 
 # --- the run ---------------------------------------------------------------------------------------------------
@@ -9,7 +8,7 @@ from __future__ import annotations
 LOCK_KEY = 410_0007
 LOCK = f"SELECT pg_advisory_lock({LOCK_KEY})"
 LOCK_TIMEOUT = "SET lock_timeout = %s"
-OPEN_RUN = "INSERT INTO quality.run (as_of) VALUES (%s) RETURNING run_id"
+OPEN_RUN = "INSERT INTO quality.run (as_of, whole) VALUES (%s, %s) RETURNING run_id"
 # Whoever holds the lock is the only run: any other that says `running` has died.
 BURY_DEAD_RUNS = "UPDATE quality.run SET state = 'failed', finished_at = now() WHERE state = 'running'"
 FAIL_RUN = "UPDATE quality.run SET state = 'failed', finished_at = now() WHERE run_id = %s"
@@ -23,77 +22,21 @@ STAMP = (
     " WHERE m.mark_id = s.mark_id AND m.checked_run IS NULL"
 )
 REMEMBER_SLICES = (
-    "INSERT INTO quality.slice (dataset, unit, rejected, run_id)"
-    " SELECT dataset, unit, rejected, %s FROM quality.scope_slice"
-    " ON CONFLICT (dataset, unit) DO UPDATE SET rejected = excluded.rejected, run_id = excluded.run_id"
+    "INSERT INTO quality.slice (dataset, unit, run_id) SELECT dataset, unit, %s FROM quality.scope_slice"
+    " ON CONFLICT (dataset, unit) DO UPDATE SET run_id = excluded.run_id"
 )
-
-# --- the scope -------------------------------------------------------------------------------------------------
-
-CLEAR_SCOPE = ("DELETE FROM quality.scope_mark", "DELETE FROM quality.scope_record", "DELETE FROM quality.scope_slice")
-TAKE_MARKS = (
-    "INSERT INTO quality.scope_mark SELECT mark_id FROM exchange.mark WHERE checked_run IS NULL AND dataset = ANY(%s)"
-)
-SCOPE_MARKED_RECORDS = (
-    "INSERT INTO quality.scope_record (dataset, record_no, unit)"
-    " SELECT DISTINCT m.dataset, m.record_no, m.unit FROM exchange.mark m JOIN quality.scope_mark USING (mark_id)"
-    " ON CONFLICT DO NOTHING"
-)
-SCOPE_SLICES_OF_RECORDS = (
-    "INSERT INTO quality.scope_slice (dataset, unit) SELECT DISTINCT dataset, unit FROM quality.scope_record"
-    " ON CONFLICT DO NOTHING"
-)
-_REFUSED = "SELECT dataset, unit, count(*) AS rejected FROM landing.event WHERE state = 'rejected' GROUP BY 1, 2"
-SCOPE_REFUSED = (
-    f"INSERT INTO quality.scope_slice (dataset, unit) SELECT e.dataset, e.unit FROM ({_REFUSED}) e"
-    " LEFT JOIN quality.slice s USING (dataset, unit)"
-    " WHERE e.dataset = ANY(%s) AND e.rejected <> coalesce(s.rejected, 0) ON CONFLICT DO NOTHING"
-)
-SCOPE_HELD = (
-    "INSERT INTO quality.scope_slice (dataset, unit) SELECT DISTINCT dataset, unit FROM quality.open_hold"
-    " WHERE dataset = ANY(%s) ON CONFLICT DO NOTHING"
-)
-# The records that hold a slice, a person having closed their work items or not.
-SCOPE_HELD_RECORDS = (
-    "INSERT INTO quality.scope_record (dataset, record_no, unit)"
-    " SELECT DISTINCT w.dataset, w.record_no, w.unit FROM quality.work_item w JOIN quality.open_hold h USING (hold_id)"
-    " WHERE w.record_no IS NOT NULL AND w.gone_at IS NULL AND w.dataset = ANY(%s) ON CONFLICT DO NOTHING"
-)
-ADD_SLICE = "INSERT INTO quality.scope_slice (dataset, unit) VALUES (%s, %s) ON CONFLICT DO NOTHING"
-FIRST_OF_DAY = "SELECT NOT EXISTS (SELECT FROM quality.run WHERE state = 'done' AND as_of = %s)"
-SCOPE_KNOWN = (
-    "INSERT INTO quality.scope_slice (dataset, unit) SELECT dataset, unit FROM quality.slice WHERE dataset = ANY(%s)"
-    " ON CONFLICT DO NOTHING"
-)
-COUNT_REFUSED = (
-    f"UPDATE quality.scope_slice t SET rejected = e.rejected FROM ({_REFUSED}) e"
-    " WHERE t.dataset = e.dataset AND t.unit = e.unit"
-)
-READ_SLICES = "SELECT dataset, unit FROM quality.scope_slice"
-READ_SLICES_WITH_RECORDS = "SELECT DISTINCT dataset, unit FROM quality.scope_record"
-
-
-def scope_all(table: str) -> str:
-    """Every slice of a dataset that has a record."""
-    return (
-        "INSERT INTO quality.scope_slice (dataset, unit)"
-        f" SELECT %s, unit FROM core.{table} GROUP BY unit ON CONFLICT DO NOTHING"
-    )
-
-
-def ledger_lines_in_scope(table: str, authority: str) -> str:
-    """Authorities of the ledger lines in scope, and who sent them."""
-    return (
-        f"SELECT DISTINCT c.{authority}, c.unit FROM core.{table} c JOIN quality.scope_record r"
-        " ON r.record_no = c.record_no WHERE r.dataset = %s"
-    )
-
 
 # --- results, holds, work items --------------------------------------------------------------------------------
 
 ADD_RESULTS = (
     "INSERT INTO quality.result (run_id, rule_id, unit, dataset, destination, severity, success, checked, unexpected,"
     " observed) VALUES %s"
+)
+KEEP_LATEST = (
+    "INSERT INTO quality.latest SELECT * FROM quality.result WHERE run_id = %s"
+    " ON CONFLICT (rule_id, unit, dataset, destination) DO UPDATE SET run_id = excluded.run_id,"
+    " severity = excluded.severity, success = excluded.success, checked = excluded.checked,"
+    " unexpected = excluded.unexpected, observed = excluded.observed"
 )
 # Failures that are still there as far as is known, and whether a released hold covers them.
 PRESENT_ITEMS = (

@@ -72,6 +72,7 @@ def test_parsing_imports_nothing_heavy(parsed: dict[str, Any]) -> None:
 def test_each_destination_file_has_its_own_dag(parsed: dict[str, Any]) -> None:
     assert set(parsed["dags"]) == {
         "credit_quality",
+        "credit_quality_full",
         "credit_reconcile",
         "credit_release_hold",
         "credit_forward_nation",
@@ -84,6 +85,12 @@ def test_quality_wakes_on_the_loaded_topic_with_a_slow_schedule_behind(parsed: d
     quality = parsed["dags"]["credit_quality"]
     assert quality["topics"] == [loaded_topic(load_county().code)]
     assert quality["cron"] == "*/15 * * * *"
+
+
+def test_everything_is_looked_at_once_a_night_before_destinations_are_compared(parsed: dict[str, Any]) -> None:
+    full = parsed["dags"]["credit_quality_full"]
+    assert full["cron"] == "30 2 * * *"
+    assert full["tasks"]["quality_full"]["outlets"] == ["checked"]
 
 
 @pytest.mark.parametrize("destination", ["nation", "neighbour", "province"])

@@ -22,7 +22,7 @@ SUITES = load_suites()
 EXPECTED = {
     *("conservation", "conservation_arrivals", "ledger_completeness", "unledgered", "conflicts", "volume"),
     *("mix_category", "mix_kind", "freshness", "subject_names", "codeless_share", "outgoing_terms"),
-    "no_personal_numbers",
+    *("no_personal_numbers", "books"),
 }
 
 
@@ -44,15 +44,19 @@ def test_ids_are_unique():
 
 def test_no_query_names_a_column_of_a_dataset():
     columns = {f.column.lower() for d in load_catalogue().datasets.values() for f in d.fields}
-    for file in (resources.files("credit_expectations") / "sql").iterdir():
+    folder = resources.files("credit_expectations") / "sql"
+    files = [f for f in (*folder.iterdir(), *(folder / "whole").iterdir()) if f.name.endswith(".sql")]
+    assert len(files) > 15
+    for file in files:
         words = set(file.read_text(encoding="utf-8").lower().replace("{", " ").replace(".", " ").split())
         assert not words & columns, file.name
 
 
-def test_every_question_begins_with_select_and_gives_its_keys():
+@pytest.mark.parametrize("whole", [False, True])
+def test_every_question_begins_with_select_and_gives_its_keys(whole):
     catalogue = load_catalogue()
-    questions = build_questions(catalogue, list(catalogue.datasets), TODAY)
-    assert {q.rule.id for q in questions} == EXPECTED
+    questions = build_questions(catalogue, list(catalogue.datasets), TODAY, whole=whole)
+    assert {q.rule.id for q in questions} == (EXPECTED if whole else EXPECTED - {"books"})
     for q in questions:
         assert q.query.startswith("SELECT ")
         assert q.tests
@@ -66,6 +70,12 @@ def test_a_ledger_is_not_asked_what_only_decisions_know():
     asked = {q.rule.id for q in build_questions(catalogue, ["ledger"], TODAY)}
     # Nobody publishes a ledger, so it has no public view to look at.
     assert asked == {"conservation", "conservation_arrivals"}
+
+
+def test_only_a_full_run_asks_about_the_books():
+    catalogue = load_catalogue()
+    usual, whole = ({q.name for q in build_questions(catalogue, ["penalty"], TODAY, whole=w)} for w in (False, True))
+    assert whole - usual == {"books-penalty"}
 
 
 def test_a_county_has_its_own_thresholds():

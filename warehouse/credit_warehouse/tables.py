@@ -74,6 +74,14 @@ def table_statements(dataset: Dataset) -> list[str]:
     decided, number = dataset.column("decision.date"), dataset.column("document.no")
     if decided:
         made.append(f"CREATE INDEX IF NOT EXISTS {dataset.table}_unit_day ON {table} (unit, {decided.lower()})")
+    authority, kind = dataset.column("authority.code"), dataset.column("kind")
+    if dataset.kind == "denominator" and authority and kind and decided:
+        # A ledger: from which day to which an authority keeps it, and which lines came due.
+        made += [
+            f"CREATE INDEX IF NOT EXISTS {dataset.table}_authority_day ON {table}"
+            f" ({authority.lower()}, {kind.lower()}, {decided.lower()})",
+            f"CREATE INDEX IF NOT EXISTS {dataset.table}_due ON {table} (due_on)",
+        ]
     if number:
         made.append(f"CREATE INDEX IF NOT EXISTS {dataset.table}_document ON {table} ({number.lower()})")
     made += [f"COMMENT ON TABLE {table} IS {_quoted(dataset.cn)}"]

@@ -1,4 +1,4 @@
--- One row per ledger line of this kind whose deadline has passed: the record or the refused row that answers it.
+-- One row per ledger line looked at, of this kind, whose deadline has passed: the record or the refused row that answers it.
 -- A refused row is a matter of mending, not of hiding (STANDARDS 9).
 SELECT * FROM (
     SELECT coalesce(u.unit, l.unit) AS unit, NULL::text AS record_no,
@@ -15,5 +15,5 @@ SELECT * FROM (
     FROM core.{ledger_table} l
     LEFT JOIN {unit_codes} ON u.code = l.{ledger[authority.code]}
     WHERE l.{ledger[kind]} = '{cn}' AND l.state = 'active' AND l.due_on < DATE '{as_of}'
-      AND coalesce(u.unit, l.unit) IN (SELECT unit FROM {slice} s)
+      AND {line} AND coalesce(u.unit, l.unit) IN (SELECT unit FROM {slice} s)
 ) q

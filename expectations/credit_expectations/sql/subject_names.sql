@@ -5,7 +5,7 @@ FROM (
     SELECT a.unit, s.code, quality.name_likeness(a.name, b.name) AS likeness
     FROM (
         SELECT subject_id, unit, regexp_replace(name, '{p[ignore]}', '', 'g') AS name
-        FROM core.subject_name WHERE unit IN (SELECT unit FROM {slice} s)
+        FROM core.subject_name a WHERE {subject}
     ) a
     JOIN core.subject s ON s.subject_id = a.subject_id AND s.kind = 'code'
     JOIN (SELECT subject_id, regexp_replace(name, '{p[ignore]}', '', 'g') AS name FROM core.subject_name) b

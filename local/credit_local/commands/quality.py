@@ -20,15 +20,16 @@ def quality() -> None:
 
 @quality.command()
 @as_of_option
+@click.option("--full", is_flag=True, help="全面检查：每条记录都看，账重数一遍（每天夜里一次；数据多时要几分钟）。")
 @json_option
-def run(as_of: date | None, as_json: bool) -> None:
+def run(as_of: date | None, full: bool, as_json: bool) -> None:
     """检查新入库、尚未检查的数据。"""
-    counts = run_due(as_of=as_of)
+    counts = run_due(as_of=as_of, whole=full)
     if as_json:
         emit_json([counts])
         return
     click.echo(
-        f"第 {counts['run_id']} 次检查：切片 {counts['slices']} 个，记录 {counts['marks']} 条，"
+        f"第 {counts['run_id']} 次检查{'（全面）' if counts['whole'] else ''}：切片 {counts['slices']} 个，记录 {counts['marks']} 条，"
         f"未通过 {counts['failed']} 项，新暂停 {counts['holds_opened']} 个，解除 {counts['holds_closed']} 个，"
         f"新工单 {counts['work_items']} 张。"
         if counts["run_id"]
