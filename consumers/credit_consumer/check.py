@@ -78,7 +78,7 @@ def check(event: Arrived, catalogue: Catalogue, opener: Opener) -> Checked | Dea
     found += evaluate(form, values, context, [p.column for p in found])
     if acting:
         found += act_problems(event, catalogue, dataset, values, context.today)
-    found = [_discreet(p, values.get(p.column)) for p in found]
+    found = [discreet_problem(p, values.get(p.column)) for p in found]
     if any(p.rule == NOT_REPORTABLE for p in found):
         return Checked(event, dataset, dataset.id, {}, {}, found, "not_reportable")
     verdict: Verdict = "reject" if any(p.severity == "reject" for p in found) else "accept"
@@ -184,7 +184,7 @@ def _undescribed(dataset: Dataset, values: dict[str, Any]) -> list[Problem]:
     return []
 
 
-def _discreet(problem: Problem, cell: Any) -> Problem:
+def discreet_problem(problem: Problem, cell: Any) -> Problem:
     """A problem that quotes nothing of its cell: columns may have slipped, and the cell be a name or a number."""
     text = without_numbers(problem.message)
     if isinstance(cell, str):
@@ -208,11 +208,12 @@ def _has_control(text: str) -> bool:
 
 def _context(event: Arrived, catalogue: Catalogue) -> Context:
     today = event.message.received_at.astimezone(catalogue.county.zone).date()
-    return _contexts(catalogue.county, event.message.unit, event.decoded.dataset, today)
+    return context_of(catalogue.county, event.message.unit, event.decoded.dataset, today)
 
 
 @lru_cache(maxsize=4096)  # units times their datasets times the days of a backlog
-def _contexts(county: County, unit: str, dataset: str, today: date) -> Context:
+def context_of(county: County, unit: str, dataset: str, today: date) -> Context:
+    """What is known of a row beyond itself: the day it came, whose report it is."""
     rows = annex_rows(county.obligations)
     try:
         return Context(today, county.units.get(unit).uscc, county.mandated(unit, dataset, today), rows)

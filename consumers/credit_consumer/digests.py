@@ -27,8 +27,7 @@ class Digests:
         The unit is part of it, because no unit may touch another's record, and because topics have no common order:
         who comes first must not decide. Two units that report the same decision show in the quality checks.
         """
-        clear = SEP.join((unit, natural_key(dataset, values, unit)))
-        return hmac.digest(self._record, clear.encode(), "sha256")
+        return self.of_record(SEP.join((unit, natural_key(dataset, values, unit))))
 
     def content(self, dataset: Dataset, values: dict[str, Any]) -> bytes:
         """Equal content, equal digest; personal numbers count in clear."""
@@ -36,4 +35,16 @@ class Digests:
 
     def subject(self, key: tuple[str, ...]) -> bytes:
         """What finds a subject: its step of the ladder (`keys.subject_key`)."""
-        return hmac.digest(self._subject, SEP.join(key).encode(), "sha256")
+        return self.of_subject(SEP.join(key))
+
+    def of_record(self, clear: str) -> bytes:
+        """The digest of unit and natural key in clear."""
+        return hmac.digest(self._record, clear.encode(), "sha256")
+
+    def of_content(self, clear: str) -> bytes:
+        """The digest of a content in clear, as `keys.content_digest` writes it."""
+        return hmac.digest(self._content, clear.encode(), "sha256")
+
+    def of_subject(self, clear: str) -> bytes:
+        """The digest of a step of the ladder in clear."""
+        return hmac.digest(self._subject, clear.encode(), "sha256")

@@ -32,6 +32,10 @@ class Fenced(ConsumerError):
         super().__init__(f"position of {topic_id}/{partition} was moved by somebody else")
 
 
+class Untimed(Fenced):
+    """The topic's records bear the producer's time, not the broker's: who is late could not be told. It is halted."""
+
+
 class Overtaken(psycopg2.errors.SerializationFailure):
     """Another transaction changed a record after this one had read it: rolled back, the batch is tried again.
 

@@ -23,6 +23,7 @@ from . import people_statements as people_sql
 from . import statements as sql
 from .awaited import Line, awaiting
 from .books import open_books
+from .bulk.lane import Prepared
 from .copying import copy_rows, problems_json
 from .decode import DeadLetter
 from .errors import UNIQUE_VIOLATION, Fenced, Overtaken, describe, is_data_error
@@ -32,6 +33,7 @@ from .landed import Refusal, known_events, refused_before
 from .normalise import Center, Ready
 from .outgoing import tell_owners, write_marks, write_receipts
 from .people import People, enter_people
+from .pipeline import prepared
 
 # How often a batch is done because somebody else was faster with one of its records. Twice will do, unless the second
 # time finds other records.
@@ -66,6 +68,7 @@ def load(
     dead: Sequence[DeadLetter],
     center: Center,
     *,
+    bulk: Prepared | None = None,
     blame_unique: bool = False,
 ) -> Counter[str]:
     """Load a batch in one transaction; returns how many events came to which receipt status (`dead` included).
@@ -73,6 +76,7 @@ def load(
     Args:
         spans: The positions to move; the batch's events lie within them.
         events: In the order of each partition.
+        bulk: Events that go by columns; none of them is about a record that one of `events` is about.
         blame_unique: Take a unique violation for the row's own fault. At first it is not: another transaction may
             have been faster, and trying again finds what it wrote.
 
@@ -85,11 +89,21 @@ def load(
             cur.execute(sql.MOVE_POSITION, [span.after, str(span.topic_id), span.partition, span.before])
             if cur.rowcount != 1:
                 raise Fenced(span.topic_id, span.partition)
-        counts, poisoned = isolated(cur, events, center, blame_unique=blame_unique)
+        loaded, left = bulk.load(cur) if bulk else (0, [])
+        if left:
+            more, unfit = prepared([origin.message() for origin in left], center)
+            events, dead = sorted([*events, *more], key=_place), [*dead, *unfit]
+        counts, poisoned = isolated(cur, events, center, blame_unique=blame_unique, again=bulk is not None)
         bury(cur, [*dead, *poisoned])
     con.commit()
+    counts["loaded"] += loaded
     counts["dead"] = len(dead) + len(poisoned)
     return +counts
+
+
+def _place(event: Ready) -> tuple[UUID, int, int]:
+    message = event.event.message
+    return message.topic_id, message.partition, message.offset
 
 
 def isolated(

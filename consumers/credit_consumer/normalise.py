@@ -239,7 +239,7 @@ def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
     for f in dataset.fields:
         value = values.get(f.column)
         if value is not None and f.sealed:
-            person = _person(center.keys, dataset, f, values)
+            person = person_of(center.keys, dataset, f, values)
             persons[person.lookup] = person
             by_column[f.column] = value = person.lookup
         elif f.form == "document_no" and value:
@@ -258,7 +258,7 @@ def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
         natural_key=center.digests.record(dataset, values, unit),
         source_key=(event.decoded.value.get("source_key") or "").strip() or None,
         target=_target(checked.target, dataset, center, unit),
-        subject=_subject(dataset, values, unit, center.digests, by_column),
+        subject=subject_of(dataset, values, unit, center.digests, by_column),
         persons=persons,
         cells=cells,
         due_on=deadline.day if deadline else None,
@@ -268,7 +268,7 @@ def _content(checked: Checked, dataset: Dataset, center: Center) -> Content:
     )
 
 
-def _person(keys: CenterKeys, dataset: Dataset, f: Field, values: dict[str, Any]) -> Person:
+def person_of(keys: CenterKeys, dataset: Dataset, f: Field, values: dict[str, Any]) -> Person:
     """The person of a sealed number; the type of the document stands in the column of the sibling role."""
     kind = (dataset.value(values, f.role.rpartition(".")[0] + ".id_type") or "").strip()
     number = values[f.column]
@@ -291,7 +291,7 @@ def _short(keys: CenterKeys, kind: str, canonical: str) -> bytes | None:
     return keys.lookup.digest(SHORT_FORM, canonical[:6] + canonical[8:17])
 
 
-def _subject(
+def subject_of(
     dataset: Dataset, values: dict[str, Any], unit: str, digests: Digests, by_column: dict[str, bytes]
 ) -> Subject | None:
     """Whom a row is about, by the ladder of DESIGN, "Subjects"; names never merge two subjects.
@@ -303,7 +303,7 @@ def _subject(
         return None  # a ledger line is about a decision, not about somebody
     name = dataset.value(values, "subject.name")
     code = dataset.value(values, "subject.code")
-    registration = _registration(dataset.value(values, "subject.registration_no"))
+    registration = registration_of(dataset.value(values, "subject.registration_no"))
     if code and uscc_problem(code) is None:
         return Subject(digests.subject(("code", code)), "code", code, registration, None, None, name)
     if registration:
@@ -320,7 +320,7 @@ def _subject(
     return Subject(digests.subject(("scoped", unit, name or "", own)), "scoped", None, None, None, unit, name)
 
 
-def _registration(number: str | None) -> str | None:
+def registration_of(number: str | None) -> str | None:
     """A registration number that can identify: right in form (a mistyped one would merge strangers), no filler."""
     return number if number and registration_no_problem(number) is None and len(set(number)) > 1 else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
@@ -19,8 +19,24 @@ class People(NamedTuple):
     subjects: dict[bytes, int]
 
 
+# (subject's lookup, what is said of it, unit that says so) → the first and last day it did.
+Said = dict[tuple[Any, ...], tuple[Any, ...]]
+
+
 def enter_people(cur: cursor, events: Iterable[Ready]) -> People:
-    """Enter the persons, subjects, names and registration numbers of accepted events; returns their ids.
+    """Enter the persons, subjects, names and registration numbers of accepted events; returns their ids."""
+    events = [e for e in events if e.content is not None]
+    contents = [e.content for e in events if e.content is not None]
+    persons = [p for c in contents for p in c.persons.values()]
+    subjects = {c.subject.lookup: c.subject for c in contents if c.subject}
+    names = _said(events, lambda s: s.name)
+    return enter(cur, persons, subjects, names, _said(events, lambda s: s.registration_no))
+
+
+def enter(
+    cur: cursor, persons: Sequence[Person], subjects: Mapping[bytes, Subject], names: Said, registrations: Said
+) -> People:
+    """Enter persons, subjects, and what units say of them; returns their ids.
 
     Under READ COMMITTED a row that another transaction has just inserted makes ON CONFLICT wait for its end; the
     look-up after it, a statement of its own, then sees that row.
@@ -28,10 +44,7 @@ def enter_people(cur: cursor, events: Iterable[Ready]) -> People:
     Nothing is merged here, and no collision is looked for: whose subjects are one, and who may be taken for another,
     follows from these facts (views core.subject_same_as and core.subject_collision), whichever came first.
     """
-    events = [e for e in events if e.content is not None]
-    contents = [e.content for e in events if e.content is not None]
-    person_ids = _persons(cur, [p for c in contents for p in c.persons.values()])
-    subjects: dict[bytes, Subject] = {c.subject.lookup: c.subject for c in contents if c.subject}
+    person_ids = _persons(cur, persons)
     subject_ids = _ids(cur, subjects)
     new_subjects = [s for k, s in subjects.items() if k not in subject_ids]
     if new_subjects:
@@ -49,15 +62,10 @@ def enter_people(cur: cursor, events: Iterable[Ready]) -> People:
         copy_rows(cur, "pg_temp.stage_subject", sql.SUBJECT_COLUMNS, rows)
         cur.execute(sql.ADD_SUBJECTS)
         subject_ids |= _ids(cur, [s.lookup for s in new_subjects])
-    _dated(cur, events, subject_ids, lambda s: s.name, "subject_name", sql.ADD_NAMES)
-    _dated(
-        cur,
-        events,
-        subject_ids,
-        lambda s: s.registration_no if s.kind == "code" else None,
-        "subject_registration",
-        sql.ADD_REGISTRATIONS,
-    )
+    _dated(cur, names, subject_ids, "subject_name", sql.ADD_NAMES)
+    # Of a subject known by its registration number alone that is no history, it is what it is.
+    of_codes = {key: days for key, days in registrations.items() if subjects[key[0]].kind == "code"}
+    _dated(cur, of_codes, subject_ids, "subject_registration", sql.ADD_REGISTRATIONS)
     return People(person_ids, subject_ids)
 
 
@@ -103,26 +111,25 @@ def _known_persons(cur: cursor, lookups: Iterable[bytes]) -> dict[bytes, _Known]
     return {bytes(lookup): _Known(*rest) for lookup, *rest in cur.fetchall()}
 
 
-def _dated(
-    cur: cursor,
-    events: Iterable[Ready],
-    subject_ids: dict[bytes, int],
-    said: Callable[[Subject], str | None],
-    table: str,
-    add: str,
-) -> None:
-    """Dated history of what units say of a subject: first and last day each value was used, per reporting unit."""
-    seen: dict[tuple[int, str, str], list[Any]] = {}
+def _said(events: Iterable[Ready], said: Callable[[Subject], str | None]) -> Said:
+    """What the units of the events say of their subjects, with the first and last day."""
+    found: Said = {}
     for event in events:
         subject = event.content.subject if event.content else None
         value = said(subject) if subject else None
         if subject is None or not value:
             continue
-        key = (subject_ids[subject.lookup], value, event.unit)
-        span = seen.setdefault(key, [event.received_on, event.received_on])
-        span[0], span[1] = min(span[0], event.received_on), max(span[1], event.received_on)
-    if seen:
-        copy_rows(cur, f"pg_temp.stage_{table}", sql.STAGED[table], ((*k, *span) for k, span in seen.items()))
+        day, key = event.received_on, (subject.lookup, value, event.unit)
+        first, last = found.get(key, (day, day))
+        found[key] = (min(first, day), max(last, day))
+    return found
+
+
+def _dated(cur: cursor, said: Said, subject_ids: Mapping[bytes, int], table: str, add: str) -> None:
+    """Dated history of what units say of a subject: first and last day each value was used, per reporting unit."""
+    if said:
+        rows = ((subject_ids[lookup], value, unit, *days) for (lookup, value, unit), days in said.items())
+        copy_rows(cur, f"pg_temp.stage_{table}", sql.STAGED[table], rows)
         cur.execute(add)
 
 

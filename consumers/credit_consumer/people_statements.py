@@ -47,11 +47,13 @@ ADD_SUBJECTS = (
 
 
 def _add_dated(table: str, columns: tuple[str, ...]) -> str:
-    """Dated facts: the first and the last day that a unit said so."""
+    """Dated facts: the first and the last day that a unit said so. What is known already is not even locked."""
     key = ", ".join(columns[:3])
     return (
         f"INSERT INTO core.{table} AS t ({', '.join(columns)}) SELECT {', '.join(columns)}"
-        f" FROM pg_temp.stage_{table} ORDER BY {key}"
+        f" FROM pg_temp.stage_{table} s WHERE NOT EXISTS (SELECT 1 FROM core.{table} k"
+        f" WHERE {' AND '.join(f'k.{c} = s.{c}' for c in columns[:3])}"
+        f" AND k.first_seen <= s.first_seen AND k.last_seen >= s.last_seen) ORDER BY {key}"
         f" ON CONFLICT ({key}) DO UPDATE SET first_seen = least(t.first_seen, excluded.first_seen),"
         " last_seen = greatest(t.last_seen, excluded.last_seen)"
         " WHERE t.first_seen > excluded.first_seen OR t.last_seen < excluded.last_seen"

@@ -1,8 +1,9 @@
-"""Steps 1 to 3 for one message, and where their knowledge comes from."""
+"""Steps 1 to 3 message by message, and where their knowledge comes from."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from credit_warehouse.settings import SettingMissing, Settings
 
@@ -29,6 +30,12 @@ def prepare_message(message: Message, center: Center) -> Ready | DeadLetter:
         # The type alone: the error's own words may quote the row.
         log.warning("message %s/%d/%d met a defect", message.topic, message.partition, message.offset)
         return DeadLetter(message, "defect", type(error).__name__, "dead", schema_id(message))
+
+
+def prepared(messages: Iterable[Message], center: Center) -> tuple[list[Ready], list[DeadLetter]]:
+    """Steps 1 to 3 for messages, each in its turn: what can be loaded, and what cannot go on."""
+    found = [prepare_message(m, center) for m in messages]
+    return [f for f in found if isinstance(f, Ready)], [f for f in found if isinstance(f, DeadLetter)]
 
 
 def center_of(settings: Settings) -> Center:

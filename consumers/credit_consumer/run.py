@@ -12,9 +12,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import psycopg2
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -24,18 +26,19 @@ from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.errors import KafkaError, LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from psycopg2.extensions import connection
 
-from credit_schemas.topics import intake_pattern, unit_of_intake_topic
+from credit_schemas.topics import intake_pattern
 from credit_warehouse.connect import connect
 from credit_warehouse.contract import OutOfStep, require_step
 from credit_warehouse.settings import Settings
 
 from . import statements as sql
-from .decode import DeadLetter, received
-from .errors import UNIQUE_VIOLATION, Fenced, NotReady, Unreadable, describe
+from .batch import Batch, prepare_batch, take
+from .bulk.lane import Lane
+from .errors import UNIQUE_VIOLATION, Fenced, NotReady, Unreadable, Untimed, describe
 from .kafka_patch import repair_fetcher
-from .load import Span, load, prepare
-from .normalise import Center, Ready
-from .pipeline import center_of, prepare_message
+from .load import load, prepare
+from .normalise import Center
+from .pipeline import center_of
 from .positions import Position, halt, place, topic_ids
 from .signals import stopping
 from .waiting import settle_waiting
@@ -60,7 +63,6 @@ LOOK_EVERY_S, LOOK_SHARE = 2.0, 20
 LOCK_TIMEOUT_S = 10
 # How often a unique violation is put down to a faster transaction before the row is blamed.
 RACES = 3
-LOG_APPEND_TIME = 1
 
 
 class Consumer:
@@ -73,6 +75,10 @@ class Consumer:
         self._datasets = center.catalogue.datasets
         self._overrides = dict(kafka or {})
         self._con: connection | None = None
+        # One thread for the database: at most one batch is being loaded, and nobody else uses the connection meanwhile.
+        self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
+        self._loading: tuple[Batch, Future[Counter[str]]] | None = None
+        self._lane = Lane(center, settings.bulk_from) if settings.bulk_from else None
         self._positions: dict[TopicPartition, Position] = {}
         # Partitions that are ours and wait to be placed. The listener fills it within `poll`, this thread empties it.
         self._unplaced: set[TopicPartition] = set()
@@ -138,53 +144,54 @@ class Consumer:
             return 0
         if batch:
             return self._guarded(batch)
+        loaded = self._settle()
         self._settle_waiting()
-        return 0
+        return loaded or 0
 
-    def process_batch(self, batch: Mapping[TopicPartition, list[ConsumerRecord]]) -> Counter[str]:
-        """Decode, check, normalise and load the records of one poll; returns counts per receipt status.
+    def _prepare(self, polled: Mapping[TopicPartition, list[ConsumerRecord]]) -> Batch:
+        """Steps 1 to 3 for the records of one poll. Raises Fenced when a topic is no longer the one that was placed."""
+        ids = topic_ids(self._admin, (p.topic for p in polled))
+        trusting = self._settings.trust_producer_time
+        origins, spans, after = take(polled, self._positions, ids, trust_producer_time=trusting)
+        return prepare_batch(origins, spans, after, self._center, self._lane)
 
-        Raises:
-            Fenced: a position was moved by somebody else, or a topic is no longer the one that was placed.
-            psycopg2.Error: the environment failed.
-        """
-        started = time.monotonic()
-        ids = topic_ids(self._admin, (p.topic for p in batch))
-        spans: list[Span] = []
-        ready: list[Ready] = []
-        dead: list[DeadLetter] = []
-        for partition, records in batch.items():
-            position = self._positions.get(partition)
-            if position is None:
-                continue
-            # Asked after the fetch: a topic never gets an old UUID back, so these records are of that topic.
-            if ids.get(partition.topic) != position.topic_id:
-                raise Fenced(position.topic_id, partition.partition)
-            if not self._settings.trust_producer_time and any(r.timestamp_type != LOG_APPEND_TIME for r in records):
-                why = "主题的时间戳不是由 Kafka 记录的（应为 LogAppendTime），无法判断是否迟报；请改正主题设置。"
-                halt(self._connection(), position.topic_id, why)
-                raise Fenced(position.topic_id, partition.partition)
-            unit = unit_of_intake_topic(partition.topic)
-            for record in records:
-                found = prepare_message(received(record, position.topic_id, unit), self._center)
-                if isinstance(found, DeadLetter):
-                    dead.append(found)
-                else:
-                    ready.append(found)
-            spans.append(Span(position.topic_id, partition.partition, position.next_offset, records[-1].offset + 1))
-        prepared = time.monotonic()
-        counts = load(self._connection(), spans, ready, dead, self._center, blame_unique=self._races >= RACES)
-        for partition, records in batch.items():
+    def _submit(self, batch: Batch) -> None:
+        """Load a batch in the database's thread, while the next one is polled and prepared here."""
+        con, blame = self._connection(), self._races >= RACES
+        for partition, after in batch.after.items():
             if partition in self._positions:
-                self._positions[partition] = self._positions[partition]._replace(next_offset=records[-1].offset + 1)
-        took = time.monotonic() - started
-        rows = len(ready) + len(dead)
-        log.info(
-            "loaded %d events of %d topics in %.2f s (%.0f/s, %.2f s in the database): %s",
-            *(rows, len(spans), took, rows / took if took else 0, time.monotonic() - prepared),
-            ", ".join(f"{status} {n}" for status, n in sorted(counts.items())),
-        )
-        return counts
+                self._positions[partition] = self._positions[partition]._replace(next_offset=after)
+        self._loading = batch, self._database.submit(_load, con, batch, self._center, blame)
+
+    def _settle(self) -> int | None:
+        """Wait for the batch that is being loaded; returns how many events it was, None when it was not loaded.
+
+        Whatever went wrong, the batch is still in Kafka and is read again from the stored position.
+        """
+        if self._loading is None:
+            return 0
+        (batch, future), self._loading = self._loading, None
+        try:
+            counts = future.result()
+        except Fenced as e:
+            log.info("%s; reading positions again", e)
+            self._rollback()
+            self._give_back(batch)
+            return None
+        except (psycopg2.Error, KafkaError) as e:
+            self._races = self._races + 1 if getattr(e, "pgcode", None) == UNIQUE_VIOLATION else 0
+            self._back_off(e)
+            return None
+        self._races, self._wait = 0, FIRST_WAIT_S
+        self.totals += counts
+        if self._con is not None:
+            self._prepare_months(self._con)
+        self._settle_waiting()
+        return sum(counts.values())
+
+    def _give_back(self, batch: Batch) -> None:
+        """What was polled and is not loaded is read again from the stored position."""
+        self.unplace(p for p in batch.after if p in self._kafka.assignment())
 
     def drain(self, until_idle: float | None, stop: threading.Event) -> None:
         """Go on until `stop`, or until nothing has come for `until_idle` seconds with every partition placed."""
@@ -200,6 +207,9 @@ class Consumer:
 
     def close(self) -> None:
         """Leave the group and the servers. What was polled and not loaded is read again by whoever comes next."""
+        with suppress(Exception):  # told already, or told to whoever comes next
+            self._settle()
+        self._database.shutdown()
         for name in ("_kafka", "_admin"):
             client = getattr(self, name, None)
             if client is not None:
@@ -223,29 +233,40 @@ class Consumer:
             self._positions.pop(partition, None)
             self._unplaced.discard(partition)
 
-    def _guarded(self, batch: Mapping[TopicPartition, list[ConsumerRecord]]) -> int:
-        """Load a batch; whatever goes wrong, the batch is still in Kafka and is read again from the stored position."""
+    def _guarded(self, polled: Mapping[TopicPartition, list[ConsumerRecord]]) -> int:
+        """Prepare a batch while the one before it is loaded, then hand it on; returns how many messages it has."""
         try:
-            counts = self.process_batch(batch)
+            batch = self._prepare(polled)
+        except Untimed as e:
+            self._settle()
+            self.unplace(p for p in polled if p in self._kafka.assignment())
+            why = "主题的时间戳不是由 Kafka 记录的（应为 LogAppendTime），无法判断是否迟报；请改正主题设置。"
+            return self._halt_topic(e.topic_id, why)
         except Fenced as e:
             log.info("%s; reading positions again", e)
-            self._rollback()
-            self.unplace(p for p in batch if p in self._kafka.assignment())
+            self._settle()
+            self.unplace(p for p in polled if p in self._kafka.assignment())
             return 0
-        except (psycopg2.Error, KafkaError) as e:
-            self._races = self._races + 1 if getattr(e, "pgcode", None) == UNIQUE_VIOLATION else 0
+        except KafkaError as e:
+            self._settle()
             self._back_off(e)
             return 0
-        self._races, self._wait = 0, FIRST_WAIT_S
-        self.totals += counts
-        if self._con is not None:
-            self._prepare_months(self._con)
-        self._settle_waiting()
-        return sum(counts.values())
+        if self._settle() is None:
+            self._give_back(batch)
+            return 0
+        if not batch.after:
+            return 0
+        try:
+            self._submit(batch)
+        except psycopg2.Error as e:  # no connection
+            self._back_off(e)
+            return 0
+        return batch.rows
 
     def _place(self) -> None:
         if not self._unplaced or time.monotonic() < self._retry_at:
             return
+        self._settle()  # what it commits are positions
         # Taken out first: what the listener adds from now on is placed in the next round.
         waiting, self._unplaced = self._unplaced, set()
         try:
@@ -284,12 +305,17 @@ class Consumer:
 
     def _halt(self, partitions: Iterable[TopicPartition], why: str) -> int:
         """Halt topics whose log is not what it was or cannot be read; the others go on."""
+        self._settle()
         partitions = list(partitions)
+        for partition in partitions:
+            if partition in self._positions:
+                self._halt_topic(self._positions[partition].topic_id, why)
+        self.unplace(partitions)
+        return 0
+
+    def _halt_topic(self, topic_id: UUID, why: str) -> int:
         try:
-            for partition in partitions:
-                if partition in self._positions:
-                    halt(self._connection(), self._positions[partition].topic_id, why)
-            self.unplace(partitions)
+            halt(self._connection(), topic_id, why)
         except psycopg2.Error as e:
             self._back_off(e)
         return 0
@@ -339,6 +365,18 @@ class Consumer:
         if self._con is not None:
             self._con.close()
             self._con = None
+
+
+def _load(con: connection, batch: Batch, center: Center, blame_unique: bool) -> Counter[str]:
+    """One load transaction, told in a log line."""
+    started = time.monotonic()
+    counts = load(con, batch.spans, batch.ready, batch.dead, center, bulk=batch.bulk, blame_unique=blame_unique)
+    took = time.monotonic() - started
+    log.info(
+        "loaded %d events of %d topics in %.2f s: %s",
+        *(batch.rows, len(batch.spans), took, ", ".join(f"{status} {n}" for status, n in sorted(counts.items()))),
+    )
+    return counts
 
 
 class _Listener(ConsumerRebalanceListener):

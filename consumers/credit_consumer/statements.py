@@ -50,6 +50,8 @@ KNOWN_EVENTS = (
     "SELECT ce_id, unit, state, record_no, revision, problems FROM landing.event"
     f" WHERE ce_id BETWEEN %s AND %s AND ce_id IN {_UUID_LIST}"
 )
+# The same of new ids, as their 16 bytes: bounds, and an array as text.
+LANDED = "SELECT uuid_send(ce_id) FROM landing.event WHERE ce_id BETWEEN %s AND %s AND ce_id = ANY(%s::uuid[])"
 PREPARE_MONTHS = "SELECT landing.prepare_months()"
 LANDING_COLUMNS = (
     *("ce_id", "unit", "dataset", "act", "schema_id", "topic_id", "partition", "offset", "key", "value"),
@@ -101,6 +103,22 @@ def records_by_source(dataset: Dataset) -> str:
     """Records of these units under these source keys (two lists of equal length)."""
     return (
         f"SELECT {_RECORD} FROM core.{dataset.table} WHERE (unit, source_key) IN"
+        " (SELECT * FROM unnest(%s::text[], %s::text[]))"
+    )
+
+
+def keys_taken(dataset: Dataset) -> str:
+    """Natural keys (an array as text) that are or were a record's."""
+    return (
+        f"SELECT natural_key FROM core.{dataset.table} WHERE natural_key = ANY(%(keys)s::bytea[]) UNION ALL"
+        " SELECT natural_key FROM core.former_key WHERE dataset = %(dataset)s AND natural_key = ANY(%(keys)s::bytea[])"
+    )
+
+
+def sources_taken(dataset: Dataset) -> str:
+    """Source keys of units (two lists of equal length) that are a record's."""
+    return (
+        f"SELECT unit, source_key FROM core.{dataset.table} WHERE (unit, source_key) IN"
         " (SELECT * FROM unnest(%s::text[], %s::text[]))"
     )
 
@@ -197,6 +215,14 @@ _IN_LINE = " ORDER BY w.came_to NULLS FIRST, w.received_at, e.offset LIMIT %s FO
 WAITING_FOR = (
     f"{_WAITING} (w.natural_key IN {_HEX_LIST} OR w.record_no IN {_UUID_LIST}"
     f" OR (w.owner, w.source_key) IN (SELECT * FROM unnest(%s::text[], %s::text[]))){_IN_LINE}"
+)
+
+
+# Whether anybody waits for one of these: natural keys and numbers (arrays as text), units and source keys.
+ANY_WAITING = (
+    "SELECT EXISTS (SELECT 1 FROM ingest.waiting w WHERE w.settled_at IS NULL AND w.dataset = %s AND"
+    " (w.natural_key = ANY(%s::bytea[]) OR w.record_no = ANY(%s::uuid[])"
+    " OR (w.owner, w.source_key) IN (SELECT * FROM unnest(%s::text[], %s::text[]))))"
 )
 
 

@@ -1,0 +1,145 @@
+"""Step 4 by columns: new records straight into their tables, in the transaction that moves the positions.
+
+No staging and no upsert: what is in the warehouse already, or waited for there, is taken out and goes row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import polars as pl
+from psycopg2.extensions import cursor
+
+from credit_schemas.dataset import Dataset
+from credit_schemas.uuid7 import uuid7_bytes
+from credit_warehouse.tables import column_name, columns
+
+from .. import statements as sql
+from ..normalise import Person, Subject
+from ..people import People, Said, enter
+from .copying import copy_frame
+from .decode import Origin
+from .normalise import Bulk
+
+
+def load_bulk(cur: cursor, bulk: Bulk, origins: Sequence[Origin]) -> list[int]:
+    """Write the rows that are new records; returns the places of the others, which nothing was written of."""
+    known = _known(cur, bulk)
+    rows, left = bulk.frame.filter(~known), bulk.frame.filter(known)["at"].to_list()
+    if not rows.is_empty():
+        dataset = bulk.dataset
+        rows = _landing(rows, dataset, origins)
+        copy_frame(cur, "landing.event", sql.LANDING_COLUMNS, rows)
+        people = enter(cur, *_people(rows, bulk), *_said(rows))
+        copy_frame(cur, f"core.{dataset.table}", columns(dataset), _core(rows, dataset, people))
+        copy_frame(cur, "exchange.mark", sql.MARK_COLUMNS, rows)
+        copy_frame(cur, "exchange.receipt", sql.RECEIPT_COLUMNS, _receipts(rows))
+    return left
+
+
+def _known(cur: cursor, bulk: Bulk) -> pl.Series:
+    """Which rows are no new records: an id that landed before, a key that is a record's, or somebody waits for one."""
+    frame, name = bulk.frame, bulk.dataset.id
+    ids, keys = sorted(frame["ce_id"]), frame["natural_key"]
+    found = pl.Series([False] * len(frame), dtype=pl.Boolean)
+    numbers, digests = _uuids(ids), _digests(keys)
+    cur.execute(sql.LANDED, [ids[0].hex(), ids[-1].hex(), numbers])
+    found |= _among(frame["ce_id"], cur.fetchall())
+    cur.execute(sql.keys_taken(bulk.dataset), {"keys": digests, "dataset": name})
+    found |= _among(keys, cur.fetchall())
+    own = frame.select("unit", "source_key").filter(pl.col("source_key").is_not_null()).rows()
+    if own:
+        units, sources = (list(part) for part in zip(*own, strict=True))
+        cur.execute(sql.sources_taken(bulk.dataset), [units, sources])
+        taken = set(cur.fetchall())
+        found |= pl.Series([row in taken for row in frame.select("unit", "source_key").rows()])
+    units, sources = (list(part) for part in zip(*own, strict=True)) if own else ([], [])
+    cur.execute(sql.ANY_WAITING, [name, digests, numbers, units, sources])
+    if cur.fetchone() != (False,):
+        # What it makes of its record may concern the others: let the ordinary step see all of them.
+        return pl.Series([True] * len(frame), dtype=pl.Boolean)
+    return found
+
+
+def _landing(rows: pl.DataFrame, dataset: Dataset, origins: Sequence[Origin]) -> pl.DataFrame:
+    """The rows with everything that landing holds of them, and record number and revision of a new record."""
+    came = [origins[at] for at in rows["at"]]
+    return rows.with_columns(
+        pl.Series("topic_id", [o.topic_id.bytes for o in came], dtype=pl.Binary),
+        pl.Series("partition", [o.record.partition for o in came], dtype=pl.Int32),
+        pl.Series("offset", [o.record.offset for o in came], dtype=pl.Int64),
+        pl.Series("key", [o.record.key for o in came], dtype=pl.Binary),
+        pl.Series("value", [o.record.value for o in came], dtype=pl.Binary),
+        problems=(pl.lit("\x01") + pl.col("problems")).cast(pl.Binary),
+        dataset=pl.lit(dataset.id),
+        act=pl.lit("report"),
+        schema_id=pl.lit(dataset.schema_id, dtype=pl.Int32),
+        record_no=pl.col("ce_id"),
+        revision=pl.lit(1, dtype=pl.Int32),
+        replaces=pl.lit(None, dtype=pl.Binary),
+        state=pl.lit("accepted"),
+    )
+
+
+def _people(rows: pl.DataFrame, bulk: Bulk) -> tuple[list[Person], dict[bytes, Subject]]:
+    """The persons and subjects of these rows."""
+    sealed = [f.column for f in bulk.dataset.fields if f.sealed]
+    seen = {lookup for column in sealed for lookup in rows[column].drop_nulls().unique()}
+    return [bulk.persons[p] for p in seen], {s: bulk.subjects[s] for s in rows["subject"].drop_nulls().unique()}
+
+
+def _said(rows: pl.DataFrame) -> tuple[Said, Said]:
+    """What the units say of the subjects, with the first and last day: names, and registration numbers of codes."""
+    spans = []
+    for column in ("subject_name", "registration_no"):
+        told = rows.filter(pl.col("subject").is_not_null() & pl.col(column).is_not_null())
+        days = pl.col("received_on")
+        found = told.group_by("subject", column, "unit").agg(days.min().alias("first"), days.max().alias("last"))
+        spans.append({row[:3]: row[3:] for row in found.rows()})
+    return spans[0], spans[1]
+
+
+def _core(rows: pl.DataFrame, dataset: Dataset, people: People) -> pl.DataFrame:
+    nothing: dict[str, Any] = {
+        name: pl.lit(None, dtype=kind)
+        for name, kind in (("ended_why", pl.String), ("closed_by", pl.String), ("acted_at", pl.Datetime("us", "UTC")))
+    }
+    return rows.with_columns(
+        pl.Series("subject_id", [people.subjects.get(s) for s in rows["subject"]], dtype=pl.Int64),
+        *[
+            pl.Series(column_name(f), [people.persons.get(p) for p in rows[f.column]], dtype=pl.Int64)
+            if f.sealed
+            else pl.col(f.column).alias(column_name(f))
+            for f in dataset.fields
+        ],
+        state=pl.lit("active"),
+        revised_at=pl.col("received_at"),
+        last_ce_id=pl.col("ce_id"),
+        withdrawn=pl.lit(value=False),
+        disputed=pl.lit(value=False),
+        **nothing,
+    )
+
+
+def _receipts(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(
+        pl.Series("receipt_id", uuid7_bytes(len(rows)), dtype=pl.Binary), status=pl.lit("loaded"), note=pl.lit("")
+    )
+
+
+def _uuids(ids: Iterable[bytes]) -> str:
+    return f"{{{','.join([i.hex() for i in ids])}}}"
+
+
+def _digests(keys: Iterable[bytes]) -> str:
+    """A PostgreSQL array of bytea as text."""
+    quoted = [f'"\\\\x{k.hex()}"' for k in keys]
+    return f"{{{','.join(quoted)}}}"
+
+
+def _among(column: pl.Series, found: list[tuple[Any, ...]]) -> pl.Series:
+    if not found:
+        return pl.Series([False] * len(column), dtype=pl.Boolean)
+    known = {bytes(value) for (value,) in found}
+    return pl.Series([value in known for value in column])
