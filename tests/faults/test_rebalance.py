@@ -1,26 +1,20 @@
-"""Two consumers share forty units while one comes, goes, freezes and wakes: nothing lost, nothing applied twice."""
+"""Consumers come, go, are killed, freeze and wake every second under a backlog: nothing lost, nothing applied twice."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from credit_schemas.catalogue import load_catalogue
-from credit_schemas.county import SHIPPED
 from events import World, build_world, wait_until
-from faults.test_kill_mid_load import loader
-from fold import assert_agrees
-from unit.rows import PENALTY, PERSON_PENALTY
+from faults.kafka_support import UNITS, Running, accounts, start, wait_for_the_end
+from fold import fold
+from traffic import Traffic
 
-UNITS = [u.code for u in load_catalogue(SHIPPED / "410421").county.units][:40]
-# `make faults` runs more: EVENTS=n.
-EVENTS = int(os.environ.get("EVENTS", "4000"))
-SESSION_MS = 6000
+AT_MOST = 3
 
 
 @pytest.fixture
@@ -30,87 +24,83 @@ def world(make_county, postgres_server, tmp_path):
     made.close()
 
 
-def traffic(world: World, stop: threading.Event, seed: int) -> None:
-    """Reports, repeats, corrections and re-sent events of all units, spread over the test."""
-    rng = random.Random(seed)
-    sent = []
-    while not stop.is_set() and len(sent) < EVENTS:
-        batch = []
-        for _ in range(max(EVENTS // 50, 1)):
-            unit, number = rng.choice(UNITS), rng.randrange(EVENTS // 80)
-            # The subject belongs to the key: one kind of subject per number.
-            row = {**(PERSON_PENALTY if number % 3 == 0 else PENALTY), "CF_WSH": f"〔2026〕{number}号"}
-            batch.append(world.event(unit, {**row, "CF_NR": f"罚款500元，第{rng.randrange(3)}次"}))
-        batch += rng.sample(sent, min(len(sent), 5))
-        world.publish(batch, portal=True)
-        sent += batch
-        time.sleep(0.5)
+class Crew:
+    """The consumers of a storm. `kills`: how many went by SIGKILL or were frozen."""
+
+    def __init__(self, world: World, folder: Path, seed: int) -> None:
+        self._world, self._folder, self._rng = world, folder, random.Random(seed)
+        self.awake: list[Running] = []
+        self.frozen: list[Running] = []
+        self.started = self.kills = 0
+
+    def join(self) -> None:
+        self.awake.append(start(self._world, self._folder, f"storm{self.started}"))
+        self.started += 1
+
+    def one_thing_happens(self) -> None:
+        """At least one consumer stays awake, at most three live."""
+        can = ["join"] * (len(self.awake) + len(self.frozen) < AT_MOST)
+        can += ["end", "kill", "freeze"] * (len(self.awake) > 1)
+        can += ["wake"] * len(self.frozen)
+        what = self._rng.choice(can)
+        if what == "join":
+            self.join()
+            return
+        among = self.frozen if what == "wake" else self.awake
+        one = among.pop(self._rng.randrange(len(among)))
+        self.kills += what in ("kill", "freeze")
+        if what == "end":
+            one.process.terminate()
+            one.process.wait(60)
+        elif what == "kill":
+            one.kill()
+        elif what == "freeze":
+            one.process.send_signal(signal.SIGSTOP)
+            self.frozen.append(one)
+        else:
+            one.process.send_signal(signal.SIGCONT)
+            self.awake.append(one)
+
+    def calm(self) -> None:
+        """All that are frozen wake."""
+        for one in self.frozen:
+            one.process.send_signal(signal.SIGCONT)
+        self.awake, self.frozen = self.awake + self.frozen, []
+
+    def end(self) -> None:
+        """Every one that lives leaves in good order; none has died of what happened."""
+        for one in self.awake:
+            one.end()
+        self.awake = []
+        for said in self._folder.glob("storm*.log"):
+            assert "Traceback" not in said.read_text("utf-8"), said
+
+    def kill(self) -> None:
+        for one in self.awake + self.frozen:
+            one.kill()
 
 
-def landed(world: World) -> int:
-    return world.one("SELECT count(*) FROM landing.event")[0]
-
-
-def test_consumers_that_come_go_freeze_and_wake_lose_and_repeat_nothing(world):
-    stop = threading.Event()
-    thread = threading.Thread(target=traffic, args=(world, stop, 42))
-    with loader(world, SESSION_MS) as first:
-        thread.start()
-        try:
-            wait_until(lambda: landed(world) > 0, "the first consumer loads", 60)
-            with loader(world, SESSION_MS) as second:
-                wait_until(lambda: shared(world), "both consumers load", 60)
-                second.send_signal(signal.SIGTERM)
-                second.wait(timeout=30)
-            with loader(world, SESSION_MS) as third:
-                wait_until(lambda: shared(world), "a new one takes its share", 60)
-                # Beyond its session: its partitions go to the first, while it may hold a batch in its hands.
-                third.send_signal(signal.SIGSTOP)
-                before = landed(world)
-                time.sleep(SESSION_MS / 1000 + 4)
-                assert landed(world) > before
-                third.send_signal(signal.SIGCONT)
-                thread.join()
-                first.kill()
-                first.wait()
-                wait_until(lambda: read_to_the_end(world), "the one that was frozen reads all on its own", 120)
-        finally:
-            stop.set()
-            thread.join()
-    assert_agrees(world, UNITS)
-
-
-def shared(world: World) -> bool:
-    """Two sessions of the consumer's role have both written lately."""
-    return (
-        world.one(
-            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'credit_consumer' AND datname = current_database()"
-            " AND state_change > now() - interval '2 seconds'"
-        )[0]
-        >= 2
-    )
-
-
-def read_to_the_end(world: World) -> bool:
-    from kafka import KafkaConsumer, TopicPartition
-
-    kafka = KafkaConsumer(**world.county.client("center.consumer"), enable_auto_commit=False)
+@pytest.mark.timeout(3600)
+def test_a_storm_of_reassignments_under_a_backlog_loses_and_repeats_nothing(
+    world, tmp_path, events_wanted, fault_table
+):
+    things = min(120, max(10, events_wanted // 8000))
+    traffic = Traffic(world, seed=42)
+    sent = traffic.send(events_wanted // 2)
+    crew = Crew(world, tmp_path, 42)
     try:
-        ends = kafka.end_offsets([TopicPartition(world.county.intake(u), 0) for u in UNITS])
+        for _ in range(AT_MOST):
+            crew.join()
+        wait_until(lambda: world.query("SELECT 1 FROM landing.event LIMIT 1"), "the first of them loads", 60)
+        for _ in range(things):
+            crew.one_thing_happens()
+            sent += traffic.send(events_wanted // 2 // things)
+            time.sleep(1)
+        crew.calm()
+        took = wait_for_the_end(world, UNITS, 120 + sent / 500)
+        crew.end()
     finally:
-        kafka.close()
-    stored = world.query("SELECT t.name, p.next_offset FROM ingest.position p JOIN ingest.topic t USING (topic_id)")
-    reached = {s["name"]: s["next_offset"] for s in stored}
-    return all(reached.get(p.topic) == end for p, end in ends.items())
-
-
-def test_a_zombie_that_comes_first_makes_the_new_owner_read_positions_again(world):
-    """Both orders are normal answers of the fence; neither applies an event twice."""
-    from credit_consumer.errors import Fenced
-
-    event = world.event("edu", PENALTY)
-    world.feed(event)
-    world._fed["edu"] = (world._fed["edu"][0], 0)  # a second consumer that has read the same position
-    with pytest.raises(Fenced):
-        world.feed(event)
-    assert world.one("SELECT count(*) FROM exchange.receipt")[0] == 1
+        crew.kill()
+    fault = f"reassignment storm, {things} in {things} s and more"
+    counted = accounts(world, fold(world, UNITS)) | {"events": sent}
+    fault_table(fault=fault, kills=crew.kills, **counted, seconds_to_recover=took)
