@@ -29,7 +29,8 @@ def run(as_of: date | None, full: bool, as_json: bool) -> None:
         emit_json([counts])
         return
     click.echo(
-        f"第 {counts['run_id']} 次检查{'（全面）' if counts['whole'] else ''}：切片 {counts['slices']} 个，记录 {counts['marks']} 条，"
+        f"第 {counts['run_id']} 次检查{'（全面）' if counts['whole'] else ''}：切片 {counts['slices']} 个，"
+        f"记录 {counts['marks']} 条，"
         f"未通过 {counts['failed']} 项，新暂停 {counts['holds_opened']} 个，解除 {counts['holds_closed']} 个，"
         f"新工单 {counts['work_items']} 张。"
         if counts["run_id"]
