@@ -20,7 +20,7 @@ from credit_schemas.check import Checked
 from credit_schemas.codec import event_value
 from credit_schemas.codesets import load_codesets
 from credit_schemas.dataset import ContractError, Dataset
-from credit_schemas.envelope import Envelope, write_headers
+from credit_schemas.envelope import Envelope, Headers, write_headers
 from credit_schemas.identifiers import uscc_problem
 from credit_schemas.keys import PERSON, SEP, content_digest, producer_key
 from credit_schemas.personal import without_numbers
@@ -32,6 +32,8 @@ from credit_schemas.uuid7 import uuid7
 from .errors import BadTarget
 from .spool import SpoolEvent
 
+# Where `write_headers` puts the id.
+ID_PLACE = 1
 REFUSAL_SCHEMA = 1  # the schema id of refusal.v1.avsc
 QUOTED = re.compile("“([^”]+)”")
 # The widest document number column; a longer text there is no document number.
@@ -94,7 +96,13 @@ class EventMaker:
         self._unit = unit
         self._salt = salt
         self._sealer = sealer
+        self._topic = intake_topic(county, unit)
         self._words: dict[str, frozenset[str]] = {}
+        self._contexts: dict[str, list[tuple[str, str]]] = {}
+        # Of the moment in hand and of what is done to which dataset: the headers that all its events share.
+        self._moment: datetime | None = None
+        self._time_ms = 0
+        self._shared: dict[tuple[str, str], Headers] = {}
 
     def record(
         self,
@@ -114,11 +122,10 @@ class EventMaker:
         `replaces` is the event of an earlier row of the same file about the same record.
         """
         values = checked.values
-        sealed = {
-            c: self._seal(dataset, c, v) if dataset.by_column[c].sealed else v
-            for c, v in values.items()
-            if v is not None
-        }
+        sealed = dict(values)
+        for column, context in self._sealed_columns(dataset):
+            if values.get(column) is not None:
+                sealed[column] = self._sealer.seal(values[column], context)
         system: dict[str, Any] = {"source_key": source_key, "reason": reason, "original": checked.original}
         digest = content_digest(self._salt, dataset, values)
         if target:
@@ -131,7 +138,7 @@ class EventMaker:
             key=producer_key(
                 self._salt, dataset, values, self._unit, source_key or (target.source_key if target else None)
             ),
-            value=self._catalogue.codec.encode(dataset.schema_id, event_value(dataset, sealed, system)),
+            value=self._catalogue.codec.encode(dataset.schema_id, sealed | {k: v for k, v in system.items() if v}),
             digest=digest,
             place=place,
             replaces=replaces,
@@ -202,24 +209,46 @@ class EventMaker:
         place: Place,
         replaces: str | None = None,
     ) -> SpoolEvent:
-        time_ms = round(moment.timestamp() * 1000)
-        ce_id = uuid7(time_ms)
-        earlier = UUID(replaces) if replaces else None
-        envelope = Envelope(ce_id, self._county, self._unit, dataset, act, moment.astimezone(UTC), earlier)
+        if moment is not self._moment:
+            self._moment, self._time_ms, self._shared = moment, round(moment.timestamp() * 1000), {}
+        ce_id = str(uuid7(self._time_ms))
         return SpoolEvent(
-            ce_id=str(ce_id),
-            topic=intake_topic(self._county, self._unit),
-            key=key,
-            value=value,
-            headers=write_headers(envelope),
-            time_ms=time_ms,
-            dataset=dataset,
-            act=act,
-            digest=digest,
-            file=place.file,
-            row=place.row,
-            line=place.line,
+            ce_id,
+            self._topic,
+            key,
+            value,
+            self._headers(dataset, act, ce_id, moment, replaces),
+            self._time_ms,
+            dataset,
+            act,
+            digest,
+            place.file,
+            place.row,
+            place.line,
         )
+
+    def _headers(self, dataset: str, act: str, ce_id: str, moment: datetime, replaces: str | None) -> Headers:
+        """The headers of an event: those that all events of this kind and moment share, and its id."""
+        if replaces:
+            return write_headers(self._envelope(dataset, act, ce_id, moment, replaces))
+        shared = self._shared.get((dataset, act))
+        if shared is None:
+            shared = self._shared[dataset, act] = write_headers(self._envelope(dataset, act, ce_id, moment, None))
+        headers = shared.copy()
+        headers[ID_PLACE] = ("ce_id", ce_id.encode())
+        return headers
+
+    def _envelope(self, dataset: str, act: str, ce_id: str, moment: datetime, replaces: str | None) -> Envelope:
+        earlier = UUID(replaces) if replaces else None
+        return Envelope(UUID(ce_id), self._county, self._unit, dataset, act, moment.astimezone(UTC), earlier)
+
+    def _sealed_columns(self, dataset: Dataset) -> list[tuple[str, str]]:
+        """The columns that are sealed, and the context of each."""
+        found = self._contexts.get(dataset.id)
+        if found is None:
+            found = [(f.column, f"{self._unit}/{dataset.id}/{f.column}") for f in dataset.fields if f.sealed]
+            self._contexts[dataset.id] = found
+        return found
 
     def _seal(self, dataset: Dataset, column: str, value: str) -> bytes:
         return self._sealer.seal(value, f"{self._unit}/{dataset.id}/{column}")

@@ -9,9 +9,11 @@ with CreditProducer("market") as p:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
+from itertools import islice, repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -26,7 +28,7 @@ from credit_schemas.rules import Context
 from credit_schemas.sealing import Sealer
 
 from .attachments import AttachmentFolder, Held, check_with_files, hand_over
-from .errors import BadTarget
+from .errors import BadTarget, PublishError
 from .events import NOWHERE, EventMaker, Place, Target
 from .lock import SenderLock
 from .pipeline import Outcome, not_reportable, row_context, shown
@@ -40,6 +42,8 @@ __all__ = ["Answer", "CreditProducer", "Target"]
 SOURCE_KEY_MAX = 200
 # A sentence or two; a text without end would make an event that Kafka refuses, and all behind it would wait.
 REASON_MAX = 500
+# Rows of `report_many` spooled with one sync of the disk: a quarter of a second of work.
+BATCH = 2000
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,13 @@ class Answer:
     verdict: Verdict
     problems: tuple[Problem, ...]
     changes: tuple[Change, ...]
-    normalised: dict[str, str]
+    _dataset: Dataset = field(repr=False, compare=False)
+    _checked: Checked = field(repr=False, compare=False)
+
+    @cached_property
+    def normalised(self) -> dict[str, str]:
+        """The row as it was taken; made when asked for."""
+        return shown(self._dataset, self._checked)
 
 
 class Kept(NamedTuple):
@@ -97,6 +107,8 @@ class CreditProducer:
         self.settings = settings or read_settings(config or unit_config_path(unit_code(self.catalogue, unit)))
         self._as_of = as_of
         self._lock = threading.RLock()
+        # Kafka was not there when rows were sent along: not asked again for each batch, but by the next `flush`.
+        self._hindered = False
         # Row to the event made of it, for the file in hand: a later row of it may be about the same record.
         self._file: str | None = None
         self._row = 0
@@ -167,6 +179,67 @@ class CreditProducer:
             AttachmentError: a file could not be handed over; the row was not taken.
         """
         return self._take(dataset, row, "report", source_key, None, None, attachments)
+
+    def report_many(
+        self,
+        dataset: str,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        source_keys: Iterable[str | None] | None = None,
+        attachments: Path | None = None,
+    ) -> list[Answer]:
+        """Report many records: as `report` for each, and many times as fast.
+
+        Rows go into the spool by the batch, one synchronisation of the disk for each; when this returns, all are on
+        disk. When it raises, those of earlier batches are, in the order given, and none of the batch in hand:
+        reporting all again is safe. Batches go out while the next are checked; `flush` awaits them and tells what
+        hindered it.
+
+        Args:
+            dataset: id or Chinese name.
+            rows: as in `report`.
+            source_keys: one for each row.
+            attachments: as in `report`.
+
+        Raises:
+            UnknownDataset, ValueError, AttachmentError, SpoolUnusable: as in `report`.
+        """
+        about = self.catalogue.dataset(dataset)
+        folder = AttachmentFolder(attachments) if attachments else None
+        keys = source_keys if source_keys is not None else repeat(None)
+        pairs = zip(rows, keys, strict=source_keys is not None)
+        answers: list[Answer] = []
+        while batch := list(islice(pairs, BATCH)):
+            answers += self._take_many(about, batch, folder)
+            if len(batch) == BATCH:
+                self._send_along()
+        return answers
+
+    def _take_many(
+        self, dataset: Dataset, batch: list[tuple[Mapping[str, Any], str | None]], folder: AttachmentFolder | None
+    ) -> Iterator[Answer]:
+        """Check rows and put them into the spool together."""
+        moment, context = self._now(), self.context(dataset)
+        judged, events = [], []
+        for row, key in batch:
+            checked, held = self._check(dataset, row, key, context, folder)
+            if held and checked.verdict != "reject":
+                self._hand_over(held)
+            event = self._event(dataset, checked, row, moment, source_key=key)
+            judged.append((checked, event is not None))
+            if event is not None:
+                events.append(event)
+        ids = iter(self.spool.add(events))
+        return (_answer(next(ids) if kept else None, dataset, checked) for checked, kept in judged)
+
+    def _send_along(self) -> None:
+        """Send what is queued without waiting; what hinders it is told by the next `flush`."""
+        with self._lock:
+            if not self._hindered:
+                try:
+                    self._publisher.start(self.spool)
+                except PublishError:
+                    self._hindered = True
 
     def correct(
         self,
@@ -254,6 +327,7 @@ class CreditProducer:
             PublishError: nothing is lost, see `retriable`; the events stay in the spool.
         """
         with self._lock:
+            self._hindered = False
             return self._publisher.publish(self.spool)
 
     def resend(self, since: datetime | None = None) -> int:
@@ -316,25 +390,29 @@ class CreditProducer:
         attachments: Path | None = None,
     ) -> Answer:
         dataset = self.catalogue.dataset(name)
-        unknown = [c for c in row if c not in dataset.by_column]
-        if unknown:
+        folder = AttachmentFolder(attachments) if attachments else None
+        checked, held = self._check(dataset, row, source_key, self.context(dataset), folder)
+        event = self._event(dataset, checked, row, self._now(), act, source_key, target, reason)
+        if checked.verdict != "reject":
+            self._hand_over(held)
+        return _answer(self.spool.add([event])[0] if event is not None else None, dataset, checked)
+
+    def _check(
+        self,
+        dataset: Dataset,
+        row: Mapping[str, Any],
+        source_key: str | None,
+        context: Context,
+        folder: AttachmentFolder | None,
+    ) -> tuple[Checked, tuple[Held, ...]]:
+        if not row.keys() <= dataset.by_column.keys():
+            unknown = [c for c in row if c not in dataset.by_column]
             raise ValueError(f"数据集“{dataset.cn}”没有这些列：{'、'.join(unknown)}。")
         if source_key is not None and not (0 < len(source_key) <= SOURCE_KEY_MAX and source_key.isprintable()):
             raise ValueError(f"source_key 应当是 1 到 {SOURCE_KEY_MAX} 个可见字符。")
         if source_key is not None and holds_resident_number(source_key):
             raise ValueError("source_key 里有公民身份号码；它不加密，请换用本单位系统里的编号。")
-        folder = AttachmentFolder(attachments) if attachments else None
-        checked, held = check_with_files(dataset, row, self.context(dataset), folder)
-        event = self._event(dataset, checked, row, self._now(), act, source_key, target, reason)
-        if checked.verdict != "reject":
-            self._hand_over(held)
-        return Answer(
-            self.spool.add([event])[0] if event is not None else None,
-            checked.verdict,
-            tuple(checked.problems),
-            tuple(checked.changes),
-            shown(dataset, checked),
-        )
+        return check_with_files(dataset, row, context, folder)
 
     def _hand_over(self, held: Iterable[Held]) -> None:
         hand_over(self.settings.attachments, held, self.settings.unit, self.settings.public_key)
@@ -374,6 +452,10 @@ class CreditProducer:
     def _now(self) -> datetime:
         now = datetime.now(self.catalogue.county.zone)
         return datetime.combine(self._as_of, now.timetz()) if self._as_of else now
+
+
+def _answer(ce_id: str | None, dataset: Dataset, checked: Checked) -> Answer:
+    return Answer(ce_id, checked.verdict, tuple(checked.problems), tuple(checked.changes), dataset, checked)
 
 
 def unit_code(catalogue: Catalogue, spelling: str) -> str:

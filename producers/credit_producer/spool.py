@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import threading
 import uuid
@@ -30,6 +31,14 @@ BUSY_TIMEOUT_S = 30.0
 # Settled values are kept as long as the center may have to ask for them again: its oldest backup is a month old,
 # and a week for noticing. Afterwards only ce_id, digest and verdict remain.
 KEEP_SETTLED = timedelta(days=37)
+
+# Keys asked for in one statement; SQLite takes at least 999 values.
+AT_ONCE = 500
+# Unsent events kept in memory beside the disk: a file's worth of rows between two visits to Kafka.
+REMEMBERED_BYTES = 16 << 20
+# Ways to write the headers that are remembered: one per dataset, act and moment of reporting.
+LAYOUTS = 4096
+CE_ID = re.compile(rb"[0-9a-f-]{36}")
 
 FINAL = frozenset({"loaded", "rejected", "unchanged", "duplicate"})
 # Asks for sending again; every other status is news of an event on its way.
@@ -60,8 +69,49 @@ class Queued(NamedTuple):
     topic: str
     key: bytes
     value: bytes
-    headers: list[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes]]
     time_ms: int
+
+
+class HeaderTexts:
+    """Headers as the spool has them: JSON. All but `ce_id` are alike for many events, and are written once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[str, str]] = {}
+
+    def text(self, headers: Sequence[tuple[str, bytes]]) -> str:
+        """Headers as text."""
+        if len(headers) < 2 or headers[1][0] != "ce_id" or not CE_ID.fullmatch(headers[1][1]):
+            return _headers_text(headers)
+        layout, ident = (headers[0], *headers[2:]), headers[1][1].decode()
+        found = self._known.get(layout)
+        if found is None:
+            whole = _headers_text(headers)
+            before = len(_headers_text(headers[:2])) - len(f'{ident}"]]')
+            found = whole[:before], whole[before + len(ident) :]
+            if len(self._known) >= LAYOUTS:
+                self._known.clear()
+            self._known[layout] = found
+        return found[0] + ident + found[1]
+
+    def read(self, text: str) -> list[tuple[str, bytes]]:
+        """The headers of a text."""
+        return [(k, v.encode("ascii")) for k, v in json.loads(text)]
+
+
+def _headers_text(headers: Iterable[tuple[str, bytes]]) -> str:
+    return json.dumps([[k, v.decode("ascii")] for k, v in headers], separators=(",", ":"))
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each run of consecutive numbers among ascending ones."""
+    first = last = numbers[0]
+    for n in numbers[1:]:
+        if n > last + 1:
+            yield first, last
+            first = n
+        last = n
+    yield first, last
 
 
 class Spool:
@@ -71,6 +121,9 @@ class Spool:
         """Open or create. Raises SpoolDamaged when the file is something else, SpoolUnusable when it cannot be used."""
         self.path = path
         self._lock = threading.RLock()
+        self._headers = HeaderTexts()
+        self._fresh: dict[int, Queued] = {}
+        self._fresh_bytes = 0
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Names of persons are in there; created here so that it is never readable by others.
@@ -111,28 +164,56 @@ class Spool:
         opened, closed and opened again are three acts, whatever they say (of a file sent again see `acts_sent`).
         """
         now = _iso(datetime.now(UTC))
-        kept = []
+        kept: list[str] = []
+        fresh: list[SpoolEvent] = []
+        events = list(events)
         with self._transaction():
+            unsent = self._unsent(events)
             for e in events:
-                same = self._con.execute(
-                    "SELECT ce_id, digest, attempts, act FROM event WHERE key = ? AND state = 'queued'"
-                    " ORDER BY seq DESC LIMIT 1",
-                    (e.key,),
-                ).fetchone()
-                if same and same[1:] == (e.digest, 0, e.act) and e.act not in STATE_ACTS:
+                same = unsent.get(e.key)
+                if same is not None and same[1:] == (e.digest, 0, e.act) and e.act not in STATE_ACTS:
                     kept.append(same[0])
                     continue
-                headers = json.dumps([[k, v.decode("ascii")] for k, v in e.headers], separators=(",", ":"))
-                self._con.execute(
-                    "INSERT INTO event (ce_id, topic, key, value, headers, time_ms, dataset, act, digest, file, row,"
-                    " line, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        *(e.ce_id, e.topic, e.key, e.value, headers, e.time_ms),
-                        *(e.dataset, e.act, e.digest, e.file, e.row, e.line, now),
-                    ),
-                )
+                unsent[e.key] = (e.ce_id, e.digest, 0, e.act)
+                fresh.append(e)
                 kept.append(e.ce_id)
+            self._con.executemany(
+                "INSERT INTO event (ce_id, topic, key, value, headers, time_ms, dataset, act, digest, file, row,"
+                " line, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*e[:4], self._headers.text(e.headers), *e[5:], now) for e in fresh],
+            )
+            # Within the transaction nobody else takes a number: these are consecutive.
+            last = self._con.execute("SELECT last_insert_rowid()").fetchone()[0]
+        self._remember(fresh, last)
         return kept
+
+    def _unsent(self, events: Sequence[SpoolEvent]) -> dict[bytes, tuple[str, bytes, int, str]]:
+        """Key to the last queued event of each record that has one: its id, digest, attempts and act."""
+        found: dict[bytes, tuple[str, bytes, int, str]] = {}
+        if not self.has_queued():
+            return found
+        for start in range(0, len(events), AT_ONCE):
+            keys = [e.key for e in events[start : start + AT_ONCE]]
+            rows = self._con.execute(
+                "SELECT key, ce_id, digest, attempts, act FROM event INDEXED BY event_key"  # noqa: S608 - marks only
+                f" WHERE key IN ({', '.join('?' * len(keys))}) AND state = 'queued' ORDER BY key, seq",
+                keys,
+            )
+            found.update((key, (ce_id, digest, attempts, act)) for key, ce_id, digest, attempts, act in rows)
+        return found
+
+    def _remember(self, events: Sequence[SpoolEvent], last: int) -> None:
+        """Keep new events in memory, too, until they are sent: what is on disk need not be read back."""
+        size = sum(len(e.value) for e in events)
+        if size > REMEMBERED_BYTES:
+            return
+        with self._lock:
+            if self._fresh_bytes + size > REMEMBERED_BYTES:
+                self._fresh.clear()
+                self._fresh_bytes = 0
+            self._fresh_bytes += size
+            for seq, e in enumerate(events, last - len(events) + 1):
+                self._fresh[seq] = Queued(seq, e.topic, e.key, e.value, e.headers, e.time_ms)
 
     def known(self, event: SpoolEvent) -> str | None:
         """The `ce_id` of the last event of that record when it says the same, whatever has become of it; else None."""
@@ -159,16 +240,26 @@ class Spool:
         with self._transaction():
             self._con.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"bookmark/{name}", value))
 
-    def queued(self, limit: int) -> list[Queued]:
-        """The next events to send, in order."""
+    def queued(self, limit: int, after: int = 0) -> list[Queued]:
+        """The next events to send, in order; with `after` those of higher sequence numbers."""
+        where, values = "state = 'queued' AND seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        seqs = self._all(f"SELECT seq FROM event WHERE {where}", *values)  # noqa: S608 - constants
+        with self._lock:
+            known = [self._fresh.get(seq) for (seq,) in seqs]
+        if None not in known:
+            return known  # type: ignore[return-value]
         rows = self._all(
-            "SELECT seq, topic, key, value, headers, time_ms FROM event WHERE state = 'queued' ORDER BY seq LIMIT ?",
-            limit,
+            f"SELECT seq, topic, key, value, headers, time_ms FROM event WHERE {where}",  # noqa: S608 - constants
+            *values,
         )
         return [
-            Queued(seq, topic, key, value, [(k, v.encode("ascii")) for k, v in json.loads(headers)], time_ms)
+            Queued(seq, topic, key, value, self._headers.read(headers), time_ms)
             for seq, topic, key, value, headers, time_ms in rows
         ]
+
+    def has_queued(self) -> bool:
+        """Whether anything is queued."""
+        return self._one("SELECT 1 FROM event WHERE state = 'queued' LIMIT 1") is not None
 
     def waiting(self) -> int:
         """How many events are queued."""
@@ -177,12 +268,19 @@ class Spool:
     def mark_sent(self, seqs: Iterable[int]) -> None:
         """Kafka has acknowledged these events. One whose receipt came first is settled already and stays so."""
         now = _iso(datetime.now(UTC))
+        numbers = sorted(seqs)
+        if not numbers:
+            return
         with self._transaction():
             self._con.executemany(
                 "UPDATE event SET state = CASE state WHEN 'queued' THEN 'sent' ELSE state END, sent_at = ?,"
-                " attempts = attempts + 1 WHERE seq = ?",
-                ((now, seq) for seq in seqs),
+                " attempts = attempts + 1 WHERE seq BETWEEN ? AND ?",
+                [(now, first, last) for first, last in _runs(numbers)],
             )
+        with self._lock:
+            for seq in numbers:
+                sent = self._fresh.pop(seq, None)
+                self._fresh_bytes -= len(sent.value) if sent else 0
 
     def requeue(self, since: datetime | None = None, ce_id: str | None = None) -> int:
         """Put events back into the queue in their old order and under their old `ce_id`; returns how many.
@@ -272,6 +370,7 @@ class Spool:
             if self._tables():  # another process may have been faster, or an earlier release made it
                 self._recognise()
                 self._con.execute("CREATE INDEX IF NOT EXISTS event_key ON event (key, seq)")
+                self._con.execute("DROP INDEX IF EXISTS event_queued_key")
                 return
             for statement in (resources.files(__package__) / "spool.sql").read_text(encoding="utf-8").split(";\n"):
                 self._con.execute(statement)

@@ -25,7 +25,6 @@ CREATE TABLE event (
     settled_at TEXT
 );
 CREATE INDEX event_queued ON event (seq) WHERE state = 'queued';
-CREATE INDEX event_queued_key ON event (key, seq) WHERE state = 'queued';
 CREATE INDEX event_key ON event (key, seq);
 CREATE INDEX event_settled ON event (settled_at) WHERE state = 'settled' AND value IS NOT NULL;
 CREATE TABLE receipt (

@@ -14,8 +14,6 @@ from .identifiers import known_region, ric_problem
 
 # Fifteen digits with nothing but blanks and hyphens between them: without these there is no number to look for.
 LONG = re.compile(r"[0-9０-９](?:[\s\-\u2010-\u2015]*+[0-9０-９XxＸｘ]){14}")
-# A shorter text holds none.
-SHORTEST = 15
 BETWEEN = re.compile(r"(?<=[0-9])[\s\-\u2010-\u2015]+(?=[0-9Xx])")
 # Overlapping, so that a number inside a longer run of digits is met too; a day of birth in its place, so that a text of
 # nothing but digits is no work.

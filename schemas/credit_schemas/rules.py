@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from .dataset import ContractError, Dataset, Field
 from .forms import JOINED_BY
-from .personal import LONG, SHORTEST
 from .problems import NOT_REPORTABLE, Problem
 from .rule_kinds import KINDS, MESSAGES, Context, Test, Values
+from .sound_rows import Sound, sound_test
 
 __all__ = ["Context", "Rule", "compiled_rules", "evaluate"]
 
@@ -25,8 +25,6 @@ __all__ = ["Context", "Rule", "compiled_rules", "evaluate"]
 OUTCOMES = 1024
 # Stands for the cell that is not there: of it an assumption may hold (`blank_means`).
 EMPTY = object()
-# Between texts that are searched as one: part of no number.
-BETWEEN_TEXTS = "\0"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class _Plan(NamedTuple):
 
     refusal: Rule | None
     steps: tuple[_Step, ...]
-    sound: Callable[[Values, Context], bool]
+    sound: Sound
 
 
 class _Asked:
@@ -130,7 +128,7 @@ class _Compiled:
             empty = tuple(r for r in own if KINDS[r.kind].of_empty)
             if own:
                 steps.append(_Step(f.column, empty, tuple(r for r in own if KINDS[r.kind].of_filled)))
-        return _Plan(refusal, tuple(steps), _sound(steps))
+        return _Plan(refusal, tuple(steps), sound_test(steps))
 
     def _compile(self, f: Field, raw: dict[str, Any]) -> Rule:
         kind = raw["kind"]
@@ -156,52 +154,6 @@ class _Compiled:
         condition(self.dataset, raw)  # a mistake in it is told at once
         index, _ = self._conditions.setdefault(str(raw), (len(self._conditions), raw))
         return index
-
-
-def _sound(steps: list[_Step]) -> Callable[[Values, Context], bool]:
-    """One test of a whole row: True only when none of the rules can fail in it.
-
-    It knows no order, no dates and no messages; a row that does not pass is looked at rule by rule. What all columns
-    have in common is asked of all at once: which must be there, which must not, how long they are, that none of the
-    free texts holds a number long enough to be a person's.
-    """
-    needed, banned, free = set(), set(), []
-    limits: list[tuple[str, int]] = []
-    of_filled: list[tuple[str, Test]] = []
-    of_any: list[tuple[str, Test]] = []
-    for column, empty, filled in steps:
-        for rule in dict.fromkeys((*empty, *filled)):
-            if rule.kind == "required":
-                needed.add(column)
-            elif rule in empty:
-                of_any.append((column, rule.test))
-            elif rule.kind == "blank" and not rule.raw.get("zero_is_blank"):
-                banned.add(column)
-            elif rule.kind == "length":
-                limits.append((column, rule.raw["max"]))
-            elif rule.kind == "no_personal_number":
-                free.append(column)
-            else:
-                of_filled.append((column, rule.test))
-
-    def sound(values: Values, context: Context) -> bool:
-        get = values.get
-        if not (values.keys() >= needed and banned.isdisjoint(values)) or None in values.values():
-            return False
-        for column, limit in limits:
-            if column in values and len(values[column]) > limit:
-                return False
-        for column, test in of_filled:
-            value = get(column)
-            if value is not None and test(value, values, context):
-                return False
-        for column, test in of_any:
-            if test(get(column), values, context):
-                return False
-        texts = [text for column in free if (text := get(column)) is not None and len(text) >= SHORTEST]
-        return not LONG.search(BETWEEN_TEXTS.join(texts))
-
-    return sound
 
 
 # Keyed by identity; the value holds the dataset itself, so that its id cannot be given to another object.

@@ -28,10 +28,10 @@ ROUNDS = 5  # the best of them counts: the machine is shared
 TODAY = date(2026, 11, 24)
 
 
-def code(number: int) -> str:
-    """A valid unified code of a made-up company."""
+def code(number: int, kind: str = "91") -> str:
+    """A valid unified code of a made-up company (92: of a 个体工商户)."""
     org = next(o for c in "0123456789X" if org_code_problem(o := f"MB{number:06}{c}") is None)
-    return next(u for c in "0123456789ABCDEFGHJKLMNPQRTUWXY" if uscc_problem(u := f"91410421{org}{c}") is None)
+    return next(u for c in "0123456789ABCDEFGHJKLMNPQRTUWXY" if uscc_problem(u := f"{kind}410421{org}{c}") is None)
 
 
 def person(number: int) -> str:
