@@ -1,8 +1,7 @@
 """`make bench`: the ratios of issue 5 in one run, written to results.json and docs/benchmarks.md.
 
 `python -m bench [PART …]` measures only some parts and keeps the other figures of results.json. Sizes come from the
-environment: BENCH_ROWS (of a backlog), BENCH_ROUNDS, BENCH_STORED (records), BENCH_QUALITY (rows of a new slice),
-BENCH_SECONDS (at 1,000 events a second).
+environment: BENCH_ROWS (of a backlog), BENCH_ROUNDS, BENCH_STORED (records), BENCH_SECONDS (at 1,000 events a second).
 """
 
 from __future__ import annotations
@@ -20,20 +19,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench import bench_publish, bench_road, bench_rules, latency, loading, quality, report, stored
+from bench import bench_publish, bench_quality, bench_road, bench_rules, copies, latency, loading, report
 from bench.peers import debezium, quix
-from bench.stack import Bench, stack
+from bench.stack import stack
 from credit_local.kafka_jars import KAFKA_VERSION
 
 ROWS = int(os.environ.get("BENCH_ROWS", "100000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 STORED = int(os.environ.get("BENCH_STORED", "10000000"))
-QUALITY_ROWS = int(os.environ.get("BENCH_QUALITY", "10000"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "20"))
 # The smaller store of `quality_10m_vs_1m`.
 TENTH = 10
 # Numbers of made-up rows, so that no part meets the rows of another.
-_LATENCY_FROM, _STORED_FROM, _QUALITY_FROM = 10_000_000, 20_000_000, 30_000_000
+_LATENCY_FROM, _STORED_FROM = 10_000_000, 20_000_000
 
 
 def main(parts: list[str]) -> None:
@@ -45,6 +43,7 @@ def main(parts: list[str]) -> None:
         "loading": _loading,
         "latency": _latency,
         "stored": _stored,
+        "quality": _quality,
     }
     unknown = set(parts) - known.keys()
     if unknown:
@@ -90,42 +89,32 @@ def _latency(results: dict[str, Any]) -> None:
     with stack() as bench:
         waits = latency.measure(bench, SECONDS, _LATENCY_FROM)
     results["ratios"]["visible_vs_polled_p99"] = round(waits.ratio, 2)
-    results["details"]["At 1,000 events/s"] = waits.figures()
+    results["details"]["At a steady rate"] = waits.figures() | {"events_per_s": round(waits.events_per_s)}
 
 
 def _stored(results: dict[str, Any]) -> None:
-    """Empty, a tenth stored, all stored: the road's rate first and last, the quality run's time at both stores."""
+    """The road's rate into empty tables and into tables that hold very many records."""
     with stack() as bench:
         bench.publish(bench.events(ROWS))
         loading.road(bench, ROWS)
-        # Once more, so that both rates are of tables and a server that have been used.
+        # Once more, so that both rates are of a server that has been used.
         bench.empty()
         empty = loading.road(bench, ROWS)
-        filler = stored.Filler(bench)
-        small, slices = _quality(bench, filler, STORED // TENTH, 0)
-        large, _ = _quality(bench, filler, STORED, slices)
+        began = time.monotonic()
+        held = copies.Copies(bench).fill(STORED)
+        print(f"  {held:,} records stored in {time.monotonic() - began:.0f} s", flush=True)
         first = str(next(iter(bench.events(1))).ce_id)
         bench.publish(bench.events(ROWS, _STORED_FROM))
         full = loading.road(bench, ROWS, f"record_no >= '{first}'")
     results["ratios"]["stored_10m_vs_empty"] = round(full.rows_per_s / empty.rows_per_s, 3)
-    results["ratios"]["quality_10m_vs_1m"] = round(min(large) / min(small), 2)
     results["rates"] |= {"road_into_empty": _rounds([empty.rows_per_s]), "road_into_stored": _rounds([full.rows_per_s])}
-    results["details"]["Quality run, seconds"] = {
-        f"with {STORED // TENTH:,} stored": " and ".join(f"{s:.1f}" for s in small),
-        f"with {STORED:,} stored": " and ".join(f"{s:.1f}" for s in large),
-    }
     results["consumer_peak_mb"] = max(results.get("consumer_peak_mb", 0), round(full.told.peak_mb))
 
 
-def _quality(bench: Bench, filler: stored.Filler, records: int, slices: int) -> tuple[list[float], int]:
-    """Seconds of two quality runs, each over a slice of its own, after one that sees the store for the first time."""
-    began = time.monotonic()
-    print(f"  {filler.fill(records):,} records stored in {time.monotonic() - began:.0f} s", flush=True)
-    took = []
-    for n in range(slices, slices + 3):
-        took.append(quality.seconds(bench, _QUALITY_FROM + n * QUALITY_ROWS, QUALITY_ROWS))
-        print(f"  quality run: {took[-1]:.1f} s", flush=True)
-    return took[1:], slices + 3
+def _quality(results: dict[str, Any]) -> None:
+    told = bench_quality.measure(STORED // TENTH, STORED)
+    results["ratios"]["quality_10m_vs_1m"] = told["ratio"]
+    results["details"]["Quality run"] = told
 
 
 def _rounds(rates: list[float]) -> dict[str, Any]:

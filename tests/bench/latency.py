@@ -30,16 +30,17 @@ Place = tuple[str, int]
 
 
 class Waits(NamedTuple):
-    """Seconds from publishing, sorted: to visible and to polled."""
+    """Seconds from publishing, sorted: to visible and to polled; and how many events a second there really were."""
 
     visible: list[float]
     polled: list[float]
+    events_per_s: float
 
     def figures(self) -> dict[str, float]:
         """Medians and 99th percentiles in milliseconds."""
         return {
             f"{name}_{label}_ms": round(waits[int(share * (len(waits) - 1))] * 1000, 1)
-            for name, waits in self._asdict().items()
+            for name, waits in (("visible", self.visible), ("polled", self.polled))
             for label, share in (("p50", 0.5), ("p99", 0.99))
         }
 
@@ -50,10 +51,10 @@ class Waits(NamedTuple):
         return figures["visible_p99_ms"] / figures["polled_p99_ms"]
 
 
-def measure(bench: Bench, seconds: int, first: int) -> Waits:
+def measure(bench: Bench, seconds: int, first: int, warm_s: int = WARM_S) -> Waits:
     """Publish at RATE for so many seconds (rows of the bench from `first` on); everything before must be loaded."""
     topics = [bench.world.county.intake(u) for u in bench.units]
-    events = list(bench.events(RATE * (seconds + WARM_S), first))
+    events = list(bench.events(RATE * (seconds + warm_s), first))
     spawn = multiprocessing.get_context("spawn")
     loader = bench.consumer(idle_s=3600)
     ours, theirs = zip(spawn.Pipe(), spawn.Pipe(), strict=True)
@@ -82,10 +83,11 @@ def measure(bench: Bench, seconds: int, first: int) -> Waits:
         loader.send_signal(signal.SIGTERM)
         finished(loader)
     visible = _first_passed(looks)
-    counted = sorted(published, key=lambda place: published[place])[RATE * WARM_S :]
+    counted = sorted(published, key=lambda place: published[place])[RATE * warm_s :]
     return Waits(
         sorted(visible(place) - published[place] for place in counted),
         sorted(polled[place] - published[place] for place in counted),
+        len(counted) / (published[counted[-1]] - published[counted[0]]),
     )
 
 
@@ -103,9 +105,8 @@ def _publish(bench: Bench, events: list[Any]) -> dict[Place, float]:
             sent = producer.send(intake(e.unit), key=e.key, value=e.value, headers=e.headers)
             sent.add_callback(lambda told, at=at: published.__setitem__((told.topic, told.offset), at))
         producer.flush()
-        took = time.time() - began
-    if len(published) != len(events) or took > 1.05 * len(events) / RATE:
-        raise RuntimeError(f"{len(published)} of {len(events)} events were published in {took:.1f} s")
+    if len(published) != len(events):
+        raise RuntimeError(f"{len(published)} of {len(events)} events were published")
     return published
 
 

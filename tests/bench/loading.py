@@ -32,12 +32,15 @@ def road(bench: Bench, events: int, where: str = "true") -> Road:
     return Road(rate(bench.commits("core.penalty", where)), told)
 
 
-def two_roads(bench: Bench, events: int) -> float:
-    """Two consumers of one group over the same backlog from the beginning; rows a second together."""
+def two_roads(bench: Bench, events: int, share: float = BOTH_SHARE) -> float:
+    """Two consumers of one group over the same backlog from the beginning; rows a second together.
+
+    Raises RuntimeError when one of them did less than `share` of the work.
+    """
     bench.empty()
     both = [bench.consumer(), bench.consumer()]
     shares = [sum(finished(one).counts.values()) for one in both]
-    if sum(shares) != events or min(shares) < BOTH_SHARE * events:
+    if sum(shares) != events or min(shares) < share * events:
         raise RuntimeError(f"the consumers loaded {shares} of {events}")
     return rate(bench.commits("core.penalty"), BOTH_WARM)
 
@@ -51,7 +54,9 @@ def fill_topics(bench: Bench, events: list[Event], peers: Iterable[str] = PEERS)
         bench.topic(f"bench.{peer}", one_table.json_messages(events, dataset, iso=peer == "quix"))
 
 
-def measure(bench: Bench, events: list[Event], rounds: int, peers: Iterable[str] = PEERS) -> dict[str, Any]:
+def measure(
+    bench: Bench, events: list[Event], rounds: int, peers: Iterable[str] = PEERS, share: float = BOTH_SHARE
+) -> dict[str, Any]:
     """Rates of each round (`rates`) and the ratios; the warehouse holds the backlog afterwards."""
     peers = tuple(peers)
     fill_topics(bench, events, peers)
@@ -78,7 +83,7 @@ def measure(bench: Bench, events: list[Event], rounds: int, peers: Iterable[str]
         note("copy_by_batch", limit.by_batch)
         note("copy_by_table", limit.by_table)
         limit_rows = limit.rows
-        note("two_consumers", two_roads(bench, len(events)))
+        note("two_consumers", two_roads(bench, len(events), share))
         upsert("single_table", single_table.load, "bench.avro")
         if "debezium" in peers:
             upsert("debezium", debezium.load, "bench.debezium")

@@ -57,6 +57,12 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"Versions: {versions}.", ""])
 
 
+def read() -> dict[str, Any]:
+    """The results as they were last written."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text("utf-8"))
+    return found
+
+
 def write(results: dict[str, Any]) -> None:
     """Put the results beside the bench and the table into the page."""
     RESULTS.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -31,7 +31,14 @@ _AHEAD = 2
 def load(bench: Bench, topic: str, rows: int, table: str) -> None:
     """Upsert the whole topic into the table (made anew); raises when rows are missing afterwards."""
     one_table.create(bench, table)
-    told = {"kafka": bench.kafka.client_config(), "dsn": bench.dsn, "topic": topic, "table": table, "rows": rows}
+    told: dict[str, Any] = {
+        "kafka": bench.kafka.client_config(),
+        "dsn": bench.dsn,
+        "topic": topic,
+        "table": table,
+        "rows": rows,
+    }
+    told["batch"] = bench.batch or BATCH
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
     argv = [sys.executable, "-m", "bench.single_table"]
     subprocess.run(argv, input=json.dumps(told), env=env, text=True, check=True, timeout=_LOAD_S)
@@ -56,7 +63,7 @@ def _run(told: dict[str, Any]) -> None:
     waiting: queue.Queue[pl.DataFrame | None] = queue.Queue(_AHEAD)
     writer = threading.Thread(target=_write, args=(told, names, waiting))
     writer.start()
-    with closing(KafkaConsumer(**told["kafka"], max_poll_records=BATCH, **_FETCH)) as consumer:
+    with closing(KafkaConsumer(**told["kafka"], max_poll_records=told["batch"], **_FETCH)) as consumer:
         consumer.assign([partition])
         consumer.seek_to_beginning(partition)
         left = told["rows"]

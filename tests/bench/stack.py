@@ -85,6 +85,8 @@ class Bench:
     units: list[str]
     home: Path
     seeded: set[str] = field(default_factory=set)
+    # Events a poll of the consumer, 0 for its own number; a small backlog has too few batches of the usual size.
+    batch: int = 0
 
     @property
     def dsn(self) -> str:
@@ -184,7 +186,7 @@ class Bench:
 
     def consumer(self, *, group: str = "center.bench", idle_s: float = IDLE_S) -> subprocess.Popen[str]:
         """Start `credit_consumer.run.consume` as a process of its own."""
-        code = [sys.executable, "-m", "bench.consumer_process", group, str(idle_s)]
+        code = [sys.executable, "-m", "bench.consumer_process", group, str(idle_s), str(self.batch)]
         # The same modules as in this process, wherever they come from.
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **self.world.environment()}
         return subprocess.Popen(code, env=env, stdout=subprocess.PIPE, text=True, cwd=_TESTS)
