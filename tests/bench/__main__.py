@@ -82,6 +82,9 @@ def _loading(results: dict[str, Any]) -> None:
     results["ratios"] |= {k: round(v, 3) for k, v in told["ratios"].items()}
     results["rates"] |= {name: _rounds(rates) for name, rates in told["rates"].items()}
     results["consumer_peak_mb"] = round(told["consumer_peak_mb"])
+    results["details"]["Rows to a CPU second of client, broker and database, start-up included"] = {
+        name: f"{found:,.0f}" for name, found in told["rows_per_cpu_s"].items()
+    }
     results["rows_of_a_run"] = told["rows_of_a_run"]
 
 

@@ -57,10 +57,11 @@ def fill_topics(bench: Bench, events: list[Event], peers: Iterable[str] = PEERS)
 def measure(
     bench: Bench, events: list[Event], rounds: int, peers: Iterable[str] = PEERS, share: float = BOTH_SHARE
 ) -> dict[str, Any]:
-    """Rates of each round (`rates`) and the ratios; the warehouse holds the backlog afterwards."""
+    """Rates of each round (`rates`) and the ratios, and rows to a CPU second of all processes, their start included."""
     peers = tuple(peers)
     fill_topics(bench, events, peers)
     rates: dict[str, list[float]] = {}
+    by_cpu: dict[str, list[float]] = {}
     peaks: list[float] = []
     limit_rows: dict[str, int] = {}
 
@@ -68,18 +69,28 @@ def measure(
         print(f"  {name}: {rows_per_s:,.0f} rows/s", flush=True)
         rates.setdefault(name, []).append(rows_per_s)
 
+    def note_cpu(name: str, before: float, rows: int = len(events)) -> None:
+        by_cpu.setdefault(name, []).append(rows / (bench.cpu_s() - before))
+
     def upsert(name: str, load: Callable[[Bench, str, int, str], None], topic: str) -> None:
         table = f"one_{name}"
+        before = bench.cpu_s()
         load(bench, topic, len(events), table)
+        note_cpu(name, before)
         note(name, rate(bench.commits(table)))
         bench.execute(f"DROP TABLE {table}")
 
     for _ in range(rounds):
         bench.empty()
+        before = bench.cpu_s()
         ran = road(bench, len(events))
+        note_cpu("road", before)
         note("road", ran.rows_per_s)
         peaks.append(ran.told.peak_mb)
-        limit = copy_limit.measure(bench, copy_limit.dump(bench), len(events))
+        taken = copy_limit.dump(bench)
+        before = bench.cpu_s()
+        limit = copy_limit.measure(bench, taken, len(events))
+        note_cpu("copy, both ways", before, 2 * len(events))
         note("copy_by_batch", limit.by_batch)
         note("copy_by_table", limit.by_table)
         limit_rows = limit.rows
@@ -91,6 +102,7 @@ def measure(
             upsert("quix", quix.load, "bench.quix")
     return {
         "rates": rates,
+        "rows_per_cpu_s": {name: statistics.median(found) for name, found in by_cpu.items()},
         "ratios": ratios(rates),
         "consumer_peak_mb": max(peaks),
         "rows_of_a_run": limit_rows,

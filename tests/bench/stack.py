@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,12 +21,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import psutil
 import psycopg2
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 import servers
 from bench.rows import penalties
+from credit_local import processes
 from credit_local.kafka import KafkaServer
 from credit_local.postgres import PostgresServer
 from credit_schemas.catalogue import load_catalogue
@@ -190,6 +193,22 @@ class Bench:
         # The same modules as in this process, wherever they come from.
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **self.world.environment()}
         return subprocess.Popen(code, env=env, stdout=subprocess.PIPE, text=True, cwd=_TESTS)
+
+    def cpu_s(self) -> float:
+        """CPU seconds spent so far by broker, database, this process and its ended children."""
+        spent = 0.0
+        for server in processes.running(self.home):
+            leader = psutil.Process(server.pid)
+            own = leader.cpu_times()
+            # A session's process that ended is in the leader's account; one that lives is not.
+            spent += own.user + own.system + own.children_user + own.children_system
+            for child in leader.children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    spent += sum(child.cpu_times()[:2])
+        for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            used = resource.getrusage(whose)
+            spent += used.ru_utime + used.ru_stime
+        return spent
 
     def _tables(self) -> list[tuple[str, str]]:
         # Partitions are emptied and copied with their parent.
