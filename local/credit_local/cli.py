@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "migrate": ("loading", "把数据库升级到本程序需要的结构"),
     "consume": ("loading", "入库：从 Kafka 读取、检查、写入数据仓库"),
     "relay": ("loading", "回执：把处理结果发还给报送单位"),
-    "deadletters": ("loading", "死信：查看、重放、放弃读不懂的消息"),
+    "deadletters": ("deadletters", "死信：查看、重放、放弃读不懂的消息"),
     "waiting": ("waiting", "等待：所指的记录还没有入库的更正和操作"),
     "topics": ("topics", "读到哪里：每个主题的位置，恢复停住的主题"),
     "attachments": ("attachments", "附件：收取、查看、取出工作报告的照片和文件"),

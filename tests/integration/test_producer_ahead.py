@@ -72,7 +72,8 @@ def test_a_producer_ahead_is_parked_then_replayed_in_order_and_nothing_good_wait
     assert [held(newer, f"新{n}")[COLUMN.lower()] for n in range(10)] == [f"栏目{n}" for n in range(10)]
     # Older content never overwrites newer; who sent it is told.
     assert (held(newer, "旧")["cf_nr"], held(newer, "旧")["revision"]) == ("罚款500元，后来报的", 1)
-    told = newer.receipts(overtaken)[0]
+    parked_then, told = newer.receipts(overtaken)
+    assert (parked_then["status"], parked_then["problems"][0]["rule"]) == ("waiting", "event.unknown_schema")
     assert (told["status"], told["problems"][-1]["rule"]) == ("rejected", "record.newer")
     # Replayed events keep the moment they arrived.
     arrived = {(str(p["topic_id"]), p["offset"]): p["received_at"] for p in parked}
