@@ -72,13 +72,6 @@ COUNT_NOT_REPORTABLE = (
     "INSERT INTO ingest.not_reportable AS t (unit, dataset, day, rows) VALUES (%s, %s, %s, %s)"
     " ON CONFLICT (unit, dataset, day) DO UPDATE SET rows = t.rows + excluded.rows"
 )
-ADD_DEAD_LETTERS = (
-    'INSERT INTO ingest.dead_letter AS t (topic_id, topic, unit, partition, "offset", key, value, headers,'
-    " received_at, schema_id, reason, detail, state) VALUES %s"
-    ' ON CONFLICT (topic_id, partition, "offset") DO UPDATE SET attempts = t.attempts + 1, last_seen = now(),'
-    " reason = excluded.reason, detail = excluded.detail,"
-    " state = CASE WHEN t.state = 'discarded' THEN t.state ELSE excluded.state END"
-)
 
 # --- records -----------------------------------------------------------------------------------------------------
 
@@ -263,28 +256,3 @@ TAKE_RECEIPTS = (
     " ORDER BY at, receipt_id LIMIT %s FOR UPDATE SKIP LOCKED"
 )
 PUBLISHED = f"UPDATE exchange.receipt SET published_at = now() WHERE receipt_id IN {_UUID_LIST}"
-
-# --- dead letters ------------------------------------------------------------------------------------------------
-
-LIST_DEAD_LETTERS = (
-    'SELECT dead_letter_id, topic, unit, partition, "offset", received_at, schema_id, reason, detail, state, attempts,'
-    " first_seen, last_seen, closed_by, closed_why FROM ingest.dead_letter WHERE {filter}"
-    " ORDER BY dead_letter_id LIMIT %(limit)s"
-)
-# A topic that was deleted and made anew has another id: the letters of the earlier one are the older.
-DEAD_LETTER_PARTITIONS = (
-    "SELECT topic_id::text, partition FROM (SELECT DISTINCT topic_id, partition FROM ingest.dead_letter WHERE {filter})"
-    " d JOIN ingest.topic t USING (topic_id) ORDER BY t.first_seen, topic_id, partition"
-)
-TAKE_DEAD_LETTERS = (
-    'SELECT dead_letter_id, topic, topic_id, unit, partition, "offset", received_at, key, value, headers'
-    " FROM ingest.dead_letter WHERE {filter} AND topic_id = %(topic_id)s AND partition = %(partition)s"
-    ' AND "offset" > %(after)s ORDER BY "offset" LIMIT %(limit)s FOR UPDATE'
-)
-CLOSE_DEAD_LETTERS = (
-    "UPDATE ingest.dead_letter SET state = %s, closed_by = %s, closed_why = %s, last_seen = now()"
-    " WHERE dead_letter_id = ANY(%s)"
-)
-DISCARD_DEAD_LETTERS = (
-    "UPDATE ingest.dead_letter SET state = 'discarded', closed_by = %(who)s, closed_why = %(why)s WHERE {filter}"
-)
