@@ -102,7 +102,12 @@ def _write(told: dict[str, Any], names: list[str], waiting: queue.Queue[Any]) ->
 
 
 # A whole batch a fetch, as the peers are given.
-_FETCH = {"max_partition_fetch_bytes": 16 << 20, "fetch_max_bytes": 64 << 20, "fetch_min_bytes": 1 << 20}
+_FETCH = {
+    "max_partition_fetch_bytes": 16 << 20,
+    "fetch_max_bytes": 64 << 20,
+    "fetch_min_bytes": 1 << 20,
+    "fetch_max_wait_ms": 20,
+}
 
 if __name__ == "__main__":
     _run(json.load(sys.stdin))
