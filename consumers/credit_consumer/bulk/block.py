@@ -2,16 +2,22 @@
 
 Between the bodies stand marks that nobody can guess. Bodies have no length of their own, so one that is too long or too
 short would shift everything behind it; then a mark is not where it belongs, and the block is not believed.
+
+Polars takes any branch of a union but the first for the second, and numbers written longer than they need be. So each
+body is held against what was read of it: every branch number where it must stand, and the length. What is written in
+another way, or holds more than plain cells, is put to the codec.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 MARK = "mark"
@@ -25,10 +31,13 @@ _SMALLEST = 32
 class BlockReader:
     """Reads bodies of one schema (the Avro part of a dataset's file)."""
 
-    def __init__(self, schema: dict[str, Any]) -> None:
+    def __init__(self, schema: dict[str, Any], confirm: Callable[[bytes], bool]) -> None:
+        """`confirm` tells of a body whether the codec can read it."""
         plain = _plain(schema)
-        plain["fields"].append({"name": MARK, "type": "bytes"})
-        self._schema = json.dumps(plain).encode()
+        self._confirm = confirm
+        self._fields = list(plain["fields"])
+        marked = {**plain, "fields": [*self._fields, {"name": MARK, "type": "bytes"}]}
+        self._schema = json.dumps(marked).encode()
 
     def read(self, bodies: Sequence[bytes]) -> tuple[pl.DataFrame, list[int]]:
         """Columns of the bodies that follow the schema, and which of `bodies` they are; the others are left out."""
@@ -42,7 +51,10 @@ class BlockReader:
     def _read(self, bodies: Sequence[bytes], at: list[int]) -> list[tuple[pl.DataFrame, list[int]]]:
         frame = self._block(bodies)
         if frame is not None:
-            return [(frame, at)]
+            sure = self._as_written(frame, bodies)
+            for i in map(int, np.flatnonzero(~sure)):
+                sure[i] = self._confirm(bodies[i])
+            return [(frame.filter(pl.Series(sure)), [place for place, kept in zip(at, sure, strict=True) if kept])]
         if len(bodies) <= _SMALLEST:
             return []
         middle = len(bodies) // 2
@@ -61,6 +73,52 @@ class BlockReader:
         if len(frame) != len(bodies) or not (frame[MARK] == pl.Series(marks, dtype=pl.Binary)).all():
             return None
         return frame.drop(MARK)
+
+    def _as_written(self, frame: pl.DataFrame, bodies: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+        """Which bodies are surely what was read of them, written the shortest way: branch, value, branch, value …"""
+        data = np.frombuffer(b"".join([*bodies, b"\xff"]), dtype=np.uint8)  # one more, so that every place is within it
+        ends = np.cumsum([len(b) for b in bodies])
+        place = np.concatenate([[0], ends[:-1]])
+        sure = np.ones(len(bodies), dtype=bool)
+        for f in self._fields:
+            column = frame[f["name"]]
+            filled = column.is_not_null().to_numpy()
+            sure &= data[np.minimum(place, len(data) - 1)] == np.where(filled, 2, 0)
+            place = place + 1
+            if filled.any():
+                kind = _OPTIONAL.get(json.dumps(f["type"]))
+                if kind is None:
+                    sure &= ~filled
+                else:
+                    place = place + np.where(filled, _sizes(column, kind), 0)
+        return sure & (place == ends)
+
+
+# From each of these numbers on (zigzag) one byte more.
+_LIMITS = np.array([1 << bits for bits in range(7, 64, 7)], dtype=np.uint64)
+# What a plain cell may be.
+_OPTIONAL = {
+    json.dumps(["null", "string"]): "bytes",
+    json.dumps(["null", "bytes"]): "bytes",
+    json.dumps(["null", "long"]): "long",
+    json.dumps(["null", {"type": "int", "logicalType": "date"}]): "long",
+}
+
+
+def _sizes(column: pl.Series, kind: str) -> npt.NDArray[np.int64]:
+    """How many bytes each value takes, written the shortest way; of no value anything."""
+    if kind == "bytes":
+        lengths = column.str.len_bytes() if column.dtype == pl.String else column.bin.size()
+        size: npt.NDArray[np.int64] = lengths.fill_null(0).to_numpy().astype(np.int64)
+        return size + _long_sizes(size)
+    return _long_sizes(column.to_physical().cast(pl.Int64).fill_null(0).to_numpy())
+
+
+def _long_sizes(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many bytes Avro's longs take (zigzag, seven bits a byte)."""
+    zigzag = ((numbers << 1) ^ (numbers >> 63)).view(np.uint64)
+    sizes: npt.NDArray[np.int64] = 1 + np.searchsorted(_LIMITS, zigzag, side="right")
+    return sizes
 
 
 def _plain(t: Any) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 import polars as pl
 from kafka.consumer.fetcher import ConsumerRecord
 
-from credit_schemas.codec import FRAME, MAGIC
+from credit_schemas.codec import FRAME, MAGIC, Codec, CodecError
 from credit_schemas.dataset import Dataset
 from credit_schemas.envelope import CONTENT_TYPE, SPEC_VERSION
 
@@ -37,11 +37,11 @@ class Origin(NamedTuple):
 class Decoder:
     """Finds and decodes the plain reports of one county."""
 
-    def __init__(self, datasets: Iterable[Dataset], county: str) -> None:
+    def __init__(self, datasets: Iterable[Dataset], codec: Codec, county: str) -> None:
         self._county = county
         self._datasets = {FRAME.pack(MAGIC, d.schema_id): d for d in datasets}
         self._types = {d.id: f"credit.{d.id}.report".encode() for d in self._datasets.values()}
-        self._readers = {d.id: BlockReader(d.schema) for d in self._datasets.values()}
+        self._readers = {d.id: BlockReader(d.schema, _readable(codec, frame)) for frame, d in self._datasets.items()}
 
     def plain(self, origins: Sequence[Origin]) -> dict[str, list[int]]:
         """Which of the messages look like plain reports of their own unit, by dataset."""
@@ -95,3 +95,14 @@ class Decoder:
         )
         whole = pl.col("ce_id").is_not_null() & pl.col("produced_at").is_not_null()
         return frame.hstack(told.drop("said_id", "said_time")).filter(whole)
+
+
+def _readable(codec: Codec, frame: bytes) -> Callable[[bytes], bool]:
+    def confirm(body: bytes) -> bool:
+        try:
+            codec.decode(frame + body)
+        except CodecError:
+            return False
+        return True
+
+    return confirm

@@ -18,7 +18,7 @@ from ..normalise import Center, Ready
 from .check import Checker
 from .decode import Decoder, Origin
 from .load import load_bulk
-from .normalise import Bulk, normalise
+from .normalise import Bulk, Normaliser
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class Prepared:
 
     def alone(self) -> list[int]:
         """Take out all rows that share a name with another row of this lane; they are about one record."""
+        if all(_distinct(bulk) for bulk in self.bulks) and len(self.bulks) == 1:
+            return []
         seen = Counter(name for bulk in self.bulks for names in _rows_names(bulk) for name in names)
         left: list[int] = []
         for bulk in self.bulks:
@@ -85,8 +87,8 @@ class Lane:
         """`least`: from how many rows of a dataset in a batch it is worth its while."""
         catalogue = center.catalogue
         self._center, self._least = center, least
-        self._decoder = Decoder(catalogue.datasets.values(), catalogue.county.code)
-        self._checkers: dict[str, Checker] = {}
+        self._decoder = Decoder(catalogue.datasets.values(), catalogue.codec, catalogue.county.code)
+        self._steps: dict[str, tuple[Checker, Normaliser]] = {}
 
     def prepare(self, origins: Sequence[Origin]) -> Prepared:
         """Steps 1 to 3 for the events that take this lane; the places of all others are left to the caller."""
@@ -110,15 +112,24 @@ class Lane:
 
     def _of_dataset(self, name: str, origins: Sequence[Origin], rows: Sequence[int]) -> Bulk | None:
         dataset = self._center.catalogue.datasets[name]
-        checker = self._checkers.get(name)
-        if checker is None:
-            checker = self._checkers[name] = Checker(dataset, self._center.catalogue, self._center.keys.opener)
+        if name not in self._steps:
+            checker = Checker(dataset, self._center.catalogue, self._center.keys.opener)
+            self._steps[name] = checker, Normaliser(dataset, self._center)
+        checker, normaliser = self._steps[name]
         frame = self._decoder.decode(name, origins, rows)
         frame = checker.check(frame) if not frame.is_empty() else frame
-        return normalise(frame, dataset, self._center) if not frame.is_empty() else None
+        return normaliser.normalise(frame) if not frame.is_empty() else None
 
 
 Name = tuple[Any, ...]
+
+
+def _distinct(bulk: Bulk) -> bool:
+    """Whether no two rows share a name."""
+    frame = bulk.frame
+    own = frame.select("unit", "source_key").filter(pl.col("source_key").is_not_null())
+    count = len(frame)
+    return frame["ce_id"].n_unique() == count == frame["natural_key"].n_unique() and own.n_unique() == len(own)
 
 
 def _rows_names(bulk: Bulk) -> Iterable[list[Name]]:

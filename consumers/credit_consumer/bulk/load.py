@@ -91,13 +91,14 @@ def _people(rows: pl.DataFrame, bulk: Bulk) -> tuple[list[Person], dict[bytes, S
 
 def _said(rows: pl.DataFrame) -> tuple[Said, Said]:
     """What the units say of the subjects, with the first and last day: names, and registration numbers of codes."""
-    spans = []
-    for column in ("subject_name", "registration_no"):
+    found: tuple[Said, Said] = {}, {}
+    for said, column in zip(found, ("subject_name", "registration_no"), strict=True):
         told = rows.filter(pl.col("subject").is_not_null() & pl.col(column).is_not_null())
-        days = pl.col("received_on")
-        found = told.group_by("subject", column, "unit").agg(days.min().alias("first"), days.max().alias("last"))
-        spans.append({row[:3]: row[3:] for row in found.rows()})
-    return spans[0], spans[1]
+        keys = zip(told["subject"], told[column], told["unit"], strict=True)
+        for key, day in zip(keys, told["received_on"], strict=True):
+            first, last = said.get(key, (day, day))
+            said[key] = (min(first, day), max(last, day))
+    return found
 
 
 def _core(rows: pl.DataFrame, dataset: Dataset, people: People) -> pl.DataFrame:

@@ -15,15 +15,18 @@ import polars as pl
 from credit_schemas.dataset import Dataset, Field
 from credit_schemas.documents import normal_document_no
 from credit_schemas.keys import SEP
-from credit_schemas.publicity import publicity_of
+from credit_schemas.publicity import Publicity, publicity_of
 
 from ..normalise import Center, Person, Subject, person_of, registration_of, subject_of
 from .codes import usccs_fine
+from .screen import SPAN_ROLES
 
 # Document numbers that are in normal form already: a year in its brackets, the rest letters, digits, Han and hyphens.
 _NORMAL = r"^[0-9A-Za-z\x{4e00}-\x{9fff}-]*(?:〔(?:19|20)[0-9]{2}〕[0-9A-Za-z\x{4e00}-\x{9fff}-]*)?$"
+# Cases whose publicity is remembered: days of a few years times kinds times offences.
+_CASES_REMEMBERED = 1 << 15
 # Roles on which the publicity of a row depends (`credit_schemas.publicity`).
-_PUBLICITY = ("publicity.scope", "publicity.until", "decision.date", "legal.severity", "kind", "offence.kind")
+_PUBLICITY = ("publicity.scope", "publicity.until", *SPAN_ROLES)
 
 
 @dataclass
@@ -42,23 +45,54 @@ class Bulk:
     subjects: dict[bytes, Subject]
 
 
-def normalise(frame: pl.DataFrame, dataset: Dataset, center: Center) -> Bulk:
-    """Bring checked rows to warehouse form."""
-    frame = frame.with_columns(content_digest=_digests(frame, _content(dataset), center.digests.of_content))
-    frame = _documents(frame, dataset)
-    lookups, persons = _persons(frame, dataset, center)
-    keys, named, subjects = _keys(frame, dataset, center, lookups)
-    frame = frame.with_columns(
-        pl.Series("natural_key", keys, dtype=pl.Binary),
-        pl.Series("subject", named, dtype=pl.Binary),
-        _role(dataset, "subject.name").alias("subject_name"),
-        pl.Series("registration_no", _registrations(frame, dataset), dtype=pl.String),
-        *[pl.Series(column, found, dtype=pl.Binary) for column, found in lookups.items()],
-        authority_code=_role(dataset, "authority.code"),
-        decision_date=_role(dataset, "decision.date").cast(pl.Date),
-        period=_role(dataset, "period"),
-    )
-    return Bulk(dataset, _days(frame, dataset, center), persons, subjects)
+class Normaliser:
+    """Brings checked rows of one dataset to warehouse form."""
+
+    def __init__(self, dataset: Dataset, center: Center) -> None:
+        self._dataset, self._center = dataset, center
+        self._content, self._coded_key = _content(dataset), _coded_key(dataset)
+        self._public: dict[tuple[Any, ...], Publicity] = {}
+
+    def normalise(self, frame: pl.DataFrame) -> Bulk:
+        """Digest, seal and reckon."""
+        dataset, center = self._dataset, self._center
+        frame = frame.with_columns(content_digest=_digests(frame, self._content, center.digests.of_content))
+        frame = _documents(frame, dataset)
+        lookups, persons = _persons(frame, dataset, center)
+        keys, named, subjects = _keys(frame, dataset, center, lookups, self._coded_key)
+        frame = frame.with_columns(
+            pl.Series("natural_key", keys, dtype=pl.Binary),
+            pl.Series("subject", named, dtype=pl.Binary),
+            *[pl.Series(column, found, dtype=pl.Binary) for column, found in lookups.items()],
+            *self._days(frame),
+            pl.Series("registration_no", _registrations(frame, dataset), dtype=pl.String),
+            subject_name=_role(dataset, "subject.name"),
+            authority_code=_role(dataset, "authority.code"),
+            decision_date=_role(dataset, "decision.date").cast(pl.Date),
+            period=_role(dataset, "period"),
+        )
+        return Bulk(dataset, frame, persons, subjects)
+
+    def _days(self, frame: pl.DataFrame) -> list[pl.Series]:
+        """Deadline and publicity, reckoned once for each distinct case."""
+        dataset, county, calendar = self._dataset, self._center.catalogue.county, self._center.catalogue.calendar
+        limit, count = county.report_within_workdays, county.count_decision_day
+        runs_from = _cells(frame, _role(dataset, dataset.deadline or ""))
+        due = {d: calendar.add_workdays(d, limit, count_decision_day=count) for d in set(runs_from) if d is not None}
+        columns = [f.column for f in map(dataset.by_role.get, _PUBLICITY) if f is not None]
+        cases = frame.select(columns).rows() if columns else [()] * len(frame)
+        if len(self._public) > _CASES_REMEMBERED:
+            self._public.clear()
+        for case in set(cases) - self._public.keys():
+            told = {c: v for c, v in zip(columns, case, strict=True) if v is not None}
+            self._public[case] = publicity_of(dataset, told)
+        public = [self._public[case] for case in cases]
+        return [
+            pl.Series("due_on", [due[d].day if d in due else None for d in runs_from], dtype=pl.Date),
+            pl.Series("due_provisional", [d in due and due[d].provisional for d in runs_from], dtype=pl.Boolean),
+            pl.Series("publicity_ends", [p.ends for p in public], dtype=pl.Date),
+            pl.Series("published", [p.published for p in public], dtype=pl.Boolean),
+        ]
 
 
 def _role(dataset: Dataset, name: str) -> pl.Expr:
@@ -146,70 +180,45 @@ def _persons(
 
 
 def _keys(
-    frame: pl.DataFrame, dataset: Dataset, center: Center, lookups: dict[str, list[bytes | None]]
-) -> tuple[list[bytes | None], list[bytes | None], dict[bytes, Subject]]:
+    frame: pl.DataFrame,
+    dataset: Dataset,
+    center: Center,
+    lookups: dict[str, list[bytes | None]],
+    coded_key: pl.Expr,
+) -> tuple[list[bytes], list[bytes | None], dict[bytes, Subject]]:
     """Natural keys, whom each row is about, and those subjects."""
     digests = center.digests
-    keys: list[bytes | None] = [None] * len(frame)
-    named: list[bytes | None] = [None] * len(frame)
+    coded = _coded(frame, dataset)
+    rows = frame.filter(coded)
+    keys = [digests.of_record(text) for text in _cells(rows, coded_key)]
+    named: list[bytes | None] = [None] * len(rows)
     subjects: dict[bytes, Subject] = {}
     code = dataset.column("subject.code")
-    coded = pl.Series(usccs_fine(frame[code])) if code else pl.Series([False] * len(frame), dtype=pl.Boolean)
-    if not dataset.column("subject.name") and "subject" not in dataset.natural_key:
-        coded = pl.Series([True] * len(frame), dtype=pl.Boolean)
-    rows = frame.filter(coded)
-    clear = _cells(rows, _coded_key(dataset))
-    for i, text in zip(coded.arg_true(), clear, strict=True):
-        keys[i] = digests.of_record(text)
-    if dataset.column("subject.name"):
-        told = (
-            rows.with_columns(
-                _role(dataset, "subject.code").alias("code"),
-                _role(dataset, "subject.registration_no").alias("registration"),
-                _role(dataset, "subject.name").alias("name"),
-            )
-            .select("code", "registration", "name")
-            .rows()
-        )
-        known: dict[str, bytes] = {}
-        for i, (number, registration, name) in zip(coded.arg_true(), told, strict=True):
-            lookup = known.get(number)
-            if lookup is None:
-                lookup = known[number] = digests.subject(("code", number))
-            subjects[lookup] = Subject(lookup, "code", number, registration_of(registration), None, None, name)
-            named[i] = lookup
+    if code and dataset.column("subject.name"):
+        lookups_of = {c: digests.subject(("code", c)) for c in rows[code].unique()}
+        named = [lookups_of[c] for c in rows[code]]
+        subjects = {k: Subject(k, "code", c, None, None, None, None) for c, k in lookups_of.items()}
+    # The others one by one, and into their places.
     for i in (~coded).arg_true():
         row = frame.row(i, named=True)
         values = {f.column: row[f.column] for f in dataset.fields if row[f.column] is not None}
-        keys[i] = digests.record(dataset, values, row["unit"])
-        own = {column: found[i] for column, found in lookups.items()}
-        subject = subject_of(dataset, values, row["unit"], digests, own)
+        keys.insert(i, digests.record(dataset, values, row["unit"]))
+        subject = subject_of(dataset, values, row["unit"], digests, {c: found[i] for c, found in lookups.items()})
+        named.insert(i, subject.lookup if subject else None)
         if subject is not None:
             subjects[subject.lookup] = subject
-            named[i] = subject.lookup
     return keys, named, subjects
+
+
+def _coded(frame: pl.DataFrame, dataset: Dataset) -> pl.Series:
+    """Which rows are about a subject with a unified code; all, where a dataset is about nobody."""
+    code = dataset.column("subject.code")
+    if code:
+        return pl.Series(usccs_fine(frame[code]))
+    nobody = not dataset.column("subject.name") and "subject" not in dataset.natural_key
+    return pl.Series([nobody] * len(frame), dtype=pl.Boolean)
 
 
 def _registrations(frame: pl.DataFrame, dataset: Dataset) -> list[str | None]:
     """Registration numbers that can identify."""
     return [registration_of(n) for n in _cells(frame, _role(dataset, "subject.registration_no"))]
-
-
-def _days(frame: pl.DataFrame, dataset: Dataset, center: Center) -> pl.DataFrame:
-    """Deadline and publicity, reckoned once for each distinct case."""
-    county, calendar = center.catalogue.county, center.catalogue.calendar
-    limit, count = county.report_within_workdays, county.count_decision_day
-    runs_from = _cells(frame, _role(dataset, dataset.deadline or ""))
-    due = {d: calendar.add_workdays(d, limit, count_decision_day=count) for d in set(runs_from) if d is not None}
-    columns = [f.column for f in map(dataset.by_role.get, _PUBLICITY) if f is not None]
-    cases = frame.select(columns).rows() if columns else [()] * len(frame)
-    public = {
-        case: publicity_of(dataset, {c: v for c, v in zip(columns, case, strict=True) if v is not None})
-        for case in set(cases)
-    }
-    return frame.with_columns(
-        pl.Series("due_on", [due[d].day if d in due else None for d in runs_from], dtype=pl.Date),
-        pl.Series("due_provisional", [d in due and due[d].provisional for d in runs_from], dtype=pl.Boolean),
-        pl.Series("publicity_ends", [public[case].ends for case in cases], dtype=pl.Date),
-        pl.Series("published", [public[case].published for case in cases], dtype=pl.Boolean),
-    )

@@ -36,6 +36,9 @@ _BETWEEN = "|"
 _CONTEXTUAL = ("mandate", "annex_row")
 _NO_CONTEXT = Context(date.min)
 
+# On what the legal span of a publication depends (`credit_schemas.publicity.span_of`).
+SPAN_ROLES = ("decision.date", "legal.severity", "kind", "offence.kind")
+
 # By unit and day.
 Contexts = Mapping[tuple[Any, ...], Context]
 
@@ -133,10 +136,15 @@ class Screen:
             case "whole":
                 above = column > raw["max"] if raw.get("max") is not None else pl.lit(value=False)
                 return (column < raw.get("min", 0)) | above
-            case "publicity_span":
-                return pl.lit(value=True)  # it looks at half the row
             case _:
                 return None
+
+    def _others(self, rule: Rule) -> list[str]:
+        """The other columns a rule's test looks at."""
+        named = [rule.raw[key] for key in ("other", "type_column") if key in rule.raw]
+        if rule.kind == "publicity_span":
+            named += [c for c in map(self._dataset.column, SPAN_ROLES) if c]
+        return [c for c in dict.fromkeys(named) if c != rule.column]
 
     def _tested(self, rule: Rule, frame: pl.DataFrame, active: pl.Series, contexts: Contexts) -> pl.Series:
         doubt = np.zeros(len(frame), dtype=bool)
@@ -145,7 +153,7 @@ class Screen:
         if fine is not None and len(asked):
             asked = asked[~fine(frame[rule.column].gather(asked))]
         if len(asked):
-            looked_at = [rule.column, *_others(rule)]
+            looked_at = [rule.column, *self._others(rule)]
             told = ["unit", "received_on"] if rule.kind in _CONTEXTUAL else []
             rows = frame.select(*looked_at, *told)[asked].rows()
             known: dict[tuple[Any, ...], bool] = {}
@@ -155,12 +163,6 @@ class Screen:
                 known[row] = rule.test(row[0], values, context) is not None
             doubt[asked] = [known[row] for row in rows]
         return pl.Series(doubt)
-
-
-def _others(rule: Rule) -> list[str]:
-    """The other columns a rule's test looks at."""
-    named = [rule.raw[key] for key in ("other", "type_column") if key in rule.raw]
-    return [c for c in named if c != rule.column]
 
 
 def _holds(column: pl.Expr, kinds: list[str]) -> pl.Expr:
