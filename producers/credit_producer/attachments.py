@@ -144,8 +144,10 @@ def check_with_files(
     Without a folder (a program that gave none) a row that names files is refused.
     """
     column = dataset.column(ROLE)
-    cell = cells.get(column) if column else None
-    if column is None or cell is None or str(cell).strip() in EMPTY:
+    if column is None:
+        return check_row(dataset, cells, context), ()
+    cell = cells.get(column)
+    if cell is None or str(cell).strip() in EMPTY:
         return check_row(dataset, dict(cells), context), ()
     if folder is None:
         found = Found(problems=[("folder", "没有说明附件在哪个文件夹；请在程序里用 attachments 指明。")])

@@ -194,7 +194,7 @@ class CheckedRows:
             verdict=checked.verdict,
             problems=[Told(p.column, self._address(row, origin, p.column), *p[1:]) for p in checked.problems],
             changes=[Altered(c.column, self._address(row, origin, c.column), *c[1:]) for c in checked.changes],
-            normalised=shown(self.dataset, checked),
+            normalised=shown(self.dataset, checked.verdict, checked.values),
             checked=checked,
             cells=cells,
             replaces=replaces,
@@ -289,14 +289,14 @@ def row_context(catalogue: Catalogue, unit: str, dataset: Dataset, as_of: date |
         return Context(today, annex_rows=rows)
 
 
-def shown(dataset: Dataset, checked: Checked) -> dict[str, str]:
+def shown(dataset: Dataset, verdict: Verdict, typed: dict[str, Any]) -> dict[str, str]:
     """The values of a row as a person may see them: personal numbers masked.
 
     In a rejected row the columns may be shifted: there an ID number is masked wherever it stands, except that a sound
     unified code is no ID number even if it has digits only.
     """
-    values = render(dataset.fields, checked.values)
-    if checked.verdict != "reject":
+    values = render(dataset.fields, typed)
+    if verdict != "reject":
         return values
     return {c: v if uscc_problem(v) is None else discreet(v) for c, v in values.items()}
 

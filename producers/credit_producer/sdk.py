@@ -9,10 +9,9 @@ with CreditProducer("market") as p:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cached_property
 from itertools import islice, repeat
 from pathlib import Path
 from types import TracebackType
@@ -46,12 +45,11 @@ REASON_MAX = 500
 BATCH = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What became of a reported row.
 
-    `ce_id` finds its receipts; None where nothing was sent (rows that by law must not be reported). `normalised` has
-    national codes as keys, ISO dates, amounts in 万元, personal numbers masked.
+    `ce_id` finds its receipts; None where nothing was sent (rows that by law must not be reported).
     """
 
     ce_id: str | None
@@ -59,12 +57,15 @@ class Answer:
     problems: tuple[Problem, ...]
     changes: tuple[Change, ...]
     _dataset: Dataset = field(repr=False, compare=False)
-    _checked: Checked = field(repr=False, compare=False)
+    _values: dict[str, Any] = field(repr=False, compare=False)
 
-    @cached_property
+    @property
     def normalised(self) -> dict[str, str]:
-        """The row as it was taken; made when asked for."""
-        return shown(self._dataset, self._checked)
+        """The row as it was taken: national codes as keys, ISO dates, amounts in 万元, personal numbers masked.
+
+        Made anew each time it is asked for.
+        """
+        return shown(self._dataset, self.verdict, self._values)
 
 
 class Kept(NamedTuple):
@@ -217,20 +218,21 @@ class CreditProducer:
 
     def _take_many(
         self, dataset: Dataset, batch: list[tuple[Mapping[str, Any], str | None]], folder: AttachmentFolder | None
-    ) -> Iterator[Answer]:
+    ) -> list[Answer]:
         """Check rows and put them into the spool together."""
         moment, context = self._now(), self.context(dataset)
-        judged, events = [], []
-        for row, key in batch:
-            checked, held = self._check(dataset, row, key, context, folder)
-            if held and checked.verdict != "reject":
-                self._hand_over(held)
-            event = self._event(dataset, checked, row, moment, source_key=key)
-            judged.append((checked, event is not None))
-            if event is not None:
-                events.append(event)
-        ids = iter(self.spool.add(events))
-        return (_answer(next(ids) if kept else None, dataset, checked) for checked, kept in judged)
+        # One step for all rows, then the next: each step's code and data stay in the processor's cache.
+        judged = [self._check(dataset, row, key, context, folder) for row, key in batch]
+        self._hand_over(h for checked, held in judged if held and checked.verdict != "reject" for h in held)
+        events = [
+            self._event(dataset, checked, row, moment, source_key=key)
+            for (row, key), (checked, _) in zip(batch, judged, strict=True)
+        ]
+        ids = iter(self.spool.add(e for e in events if e is not None))
+        return [
+            _answer(None if event is None else next(ids), dataset, checked)
+            for event, (checked, _) in zip(events, judged, strict=True)
+        ]
 
     def _send_along(self) -> None:
         """Send what is queued without waiting; what hinders it is told by the next `flush`."""
@@ -455,7 +457,7 @@ class CreditProducer:
 
 
 def _answer(ce_id: str | None, dataset: Dataset, checked: Checked) -> Answer:
-    return Answer(ce_id, checked.verdict, tuple(checked.problems), tuple(checked.changes), dataset, checked)
+    return Answer(ce_id, checked.verdict, tuple(checked.problems), tuple(checked.changes), dataset, checked.values)
 
 
 def unit_code(catalogue: Catalogue, spelling: str) -> str:

@@ -40,6 +40,13 @@ REMEMBERED_BYTES = 16 << 20
 LAYOUTS = 4096
 CE_ID = re.compile(rb"[0-9a-f-]{36}")
 
+# In `meta`: the highest sequence number up to which every event has been acknowledged. Rows are written once instead of
+# twice this way. What is put back into the queue is written out first (`requeue`), so the note never covers it.
+SENT_THROUGH = "sent_through"
+QUEUED = (
+    "(state = 'queued' AND seq > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'sent_through'), 0))"
+)
+
 FINAL = frozenset({"loaded", "rejected", "unchanged", "duplicate"})
 # Asks for sending again; every other status is news of an event on its way.
 RESEND = "resend"
@@ -196,7 +203,7 @@ class Spool:
             keys = [e.key for e in events[start : start + AT_ONCE]]
             rows = self._con.execute(
                 "SELECT key, ce_id, digest, attempts, act FROM event INDEXED BY event_key"  # noqa: S608 - marks only
-                f" WHERE key IN ({', '.join('?' * len(keys))}) AND state = 'queued' ORDER BY key, seq",
+                f" WHERE key IN ({', '.join('?' * len(keys))}) AND {QUEUED} ORDER BY key, seq",
                 keys,
             )
             found.update((key, (ce_id, digest, attempts, act)) for key, ce_id, digest, attempts, act in rows)
@@ -242,7 +249,7 @@ class Spool:
 
     def queued(self, limit: int, after: int = 0) -> list[Queued]:
         """The next events to send, in order; with `after` those of higher sequence numbers."""
-        where, values = "state = 'queued' AND seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        where, values = f"{QUEUED} AND seq > ? ORDER BY seq LIMIT ?", (after, limit)
         seqs = self._all(f"SELECT seq FROM event WHERE {where}", *values)  # noqa: S608 - constants
         with self._lock:
             known = [self._fresh.get(seq) for (seq,) in seqs]
@@ -259,28 +266,49 @@ class Spool:
 
     def has_queued(self) -> bool:
         """Whether anything is queued."""
-        return self._one("SELECT 1 FROM event WHERE state = 'queued' LIMIT 1") is not None
+        return self._one(f"SELECT 1 FROM event WHERE {QUEUED} LIMIT 1") is not None  # noqa: S608 - constants
 
     def waiting(self) -> int:
         """How many events are queued."""
-        return int(self._one("SELECT count(*) FROM event WHERE state = 'queued'")[0])
+        return int(self._one(f"SELECT count(*) FROM event WHERE {QUEUED}")[0])  # noqa: S608 - constants
 
     def mark_sent(self, seqs: Iterable[int]) -> None:
-        """Kafka has acknowledged these events. One whose receipt came first is settled already and stays so."""
+        """Kafka has acknowledged these events. One whose receipt came first is settled already and stays so.
+
+        As a rule these are the next ones in order: then it is enough to note how far sending has come.
+        """
         now = _iso(datetime.now(UTC))
         numbers = sorted(seqs)
         if not numbers:
             return
         with self._transaction():
-            self._con.executemany(
-                "UPDATE event SET state = CASE state WHEN 'queued' THEN 'sent' ELSE state END, sent_at = ?,"
-                " attempts = attempts + 1 WHERE seq BETWEEN ? AND ?",
-                [(now, first, last) for first, last in _runs(numbers)],
-            )
+            if self._next_in_order(numbers):
+                self._con.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SENT_THROUGH, str(numbers[-1])))
+            else:
+                self._con.executemany(
+                    f"UPDATE event SET state = CASE WHEN {QUEUED} THEN 'sent' ELSE state END, sent_at = ?,"  # noqa: S608
+                    " attempts = attempts + 1 WHERE seq BETWEEN ? AND ?",
+                    [(now, first, last) for first, last in _runs(numbers)],
+                )
         with self._lock:
             for seq in numbers:
                 sent = self._fresh.pop(seq, None)
                 self._fresh_bytes -= len(sent.value) if sent else 0
+
+    def _next_in_order(self, numbers: Sequence[int]) -> bool:
+        """Whether these are the first that are queued, one behind the other, and sent for the first time."""
+        first, last = numbers[0], numbers[-1]
+        if last - first != len(numbers) - 1 or not all(n in self._fresh for n in numbers):
+            return False
+        earlier = self._con.execute(f"SELECT 1 FROM event WHERE {QUEUED} AND seq < ? LIMIT 1", (first,))  # noqa: S608
+        return earlier.fetchone() is None
+
+    def _write_out(self) -> None:
+        """Turn the note of how far sending has come into the state of each event; within a transaction."""
+        self._con.execute(
+            f"UPDATE event SET state = 'sent', attempts = attempts + 1 WHERE state = 'queued' AND NOT {QUEUED}"  # noqa: S608
+        )
+        self._con.execute("DELETE FROM meta WHERE name = ?", (SENT_THROUGH,))
 
     def requeue(self, since: datetime | None = None, ce_id: str | None = None) -> int:
         """Put events back into the queue in their old order and under their old `ce_id`; returns how many.
@@ -296,7 +324,11 @@ class Spool:
             where = "value IS NOT NULL AND (state = 'sent' OR state <> 'queued' AND created_at >= ?)"
             values = [_iso(since)]
         with self._transaction():
-            done = self._con.execute(f"UPDATE event SET state = 'queued' WHERE {where}", values)  # noqa: S608 - constants
+            self._write_out()
+            done = self._con.execute(
+                f"UPDATE event SET state = 'queued', attempts = max(attempts, 1) WHERE {where}",  # noqa: S608 - constants
+                values,
+            )
             return done.rowcount
 
     def store_receipts(self, receipts: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], int]:
@@ -325,8 +357,9 @@ class Spool:
             return
         # `duplicate` answers an event that was sent twice: its first verdict is the one that counts.
         self._con.execute(
-            "UPDATE event SET state = 'settled', settled_at = ?, receipt = CASE WHEN ? = 'duplicate' AND receipt IN"
-            " ('loaded', 'rejected', 'unchanged') THEN receipt ELSE ? END WHERE ce_id = ?",
+            "UPDATE event SET state = 'settled', attempts = max(attempts, 1), settled_at = ?,"
+            " receipt = CASE WHEN ? = 'duplicate' AND receipt IN ('loaded', 'rejected', 'unchanged') THEN receipt"
+            " ELSE ? END WHERE ce_id = ?",
             (_iso(datetime.now(UTC)), status, status, ce_id),
         )
 
@@ -341,7 +374,10 @@ class Spool:
 
     def counts(self) -> dict[tuple[str, str, str | None], int]:
         """Events by (dataset, state, receipt)."""
-        rows = self._all("SELECT dataset, state, receipt, count(*) FROM event GROUP BY 1, 2, 3 ORDER BY 1, 2, 3")
+        rows = self._all(
+            f"SELECT dataset, CASE WHEN state = 'queued' AND NOT {QUEUED} THEN 'sent' ELSE state END, receipt, count(*)"  # noqa: S608
+            " FROM event GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        )
         return {(dataset, state, receipt): n for dataset, state, receipt, n in rows}
 
     def oldest_unsettled(self) -> str | None:

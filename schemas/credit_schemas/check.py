@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .dataset import Dataset
@@ -20,15 +21,15 @@ class Checked(NamedTuple):
     original: dict[str, str]
 
 
-def check_row(dataset: Dataset, cells: dict[str, Any], context: Context) -> Checked:
+def check_row(dataset: Dataset, cells: Mapping[str, Any], context: Context) -> Checked:
     """Normalise and check one row of cells (national column code to str, number, date or None)."""
-    read = read_row(dataset.fields, _moved(dataset, cells) if dataset.moves else cells)
-    unread = [p.column for p in read.problems]
-    problems = read.problems + evaluate(dataset, read.values, context, unread)
-    return Checked(verdict_of(problems), problems, read.changes, read.values, read.original)
+    values, original, changes, unread = read_row(dataset.fields, _moved(dataset, cells) if dataset.moves else cells)
+    found = evaluate(dataset, values, context, [p.column for p in unread] if unread else ())
+    problems = unread + found if unread else found
+    return Checked(verdict_of(problems) if problems else "accept", problems, changes, values, original)
 
 
-def _moved(dataset: Dataset, cells: dict[str, Any]) -> dict[str, Any]:
+def _moved(dataset: Dataset, cells: Mapping[str, Any]) -> dict[str, Any]:
     """The cells with those that belong in another column put there (`dataset.Move`)."""
     out = dict(cells)
     for move in dataset.moves:

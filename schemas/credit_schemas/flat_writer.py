@@ -21,6 +21,9 @@ LENGTHS = 8192
 LONG = range(-(1 << 63), 1 << 63)
 INT = range(-(1 << 31), 1 << 31)
 
+# The place of a name the schema does not have.
+NOWHERE = (0, None)
+
 Writer = Callable[[Mapping[str, Any]], bytes | None]
 Encoder = Callable[[Any], bytes | None]
 
@@ -99,11 +102,18 @@ def flat_writer(schema: Mapping[str, Any], frame: bytes) -> Writer | None:
     def write(value: Mapping[str, Any]) -> bytes | None:
         out = empty.copy()
         for name, content in value.items():
-            if content is None and name in places:
-                continue
-            place, encode = places.get(name, (0, None))
-            if encode is None:
+            place, encode = places.get(name, NOWHERE)
+            if encode is None or content is None:
+                if content is None and place:
+                    continue
                 return None
+            if encode is _text and type(content) is str:  # most values: no call for them
+                try:
+                    text = content.encode()
+                except UnicodeEncodeError:
+                    return None
+                out[place] = (_PREFIX[len(text)] if len(text) < LENGTHS else VALUE + zigzag(len(text))) + text
+                continue
             raw = encode(content)
             if raw is None:
                 return None

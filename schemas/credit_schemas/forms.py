@@ -7,7 +7,7 @@ and, for amounts, `int` of 分 (0.000001 万元 = 1 分). Every alteration is re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ STEP_NAMES: dict[str, str] = SPEC["step_names"]
 JOINED_BY: str = SPEC["forms"]["choices"]["joined_by"]
 HYPHENS = str.maketrans("", "", "-‐‑‒–—―−﹣－")
 PERSON = "自然人"
-# Forms remembered: a catalogue has some forty.
+# Forms remembered, and orders of columns for each: a catalogue has some forty.
 READERS = 512
 
 Step = Callable[[str], str]
@@ -56,12 +56,12 @@ class Read(NamedTuple):
     problems: list[Problem]
 
 
-def read_row(fields: tuple[Field, ...], raw: dict[str, Any]) -> Read:
+def read_row(fields: tuple[Field, ...], raw: Mapping[str, Any]) -> Read:
     """Read the cells of one row (column code to str, int, float, Decimal, bool, date, datetime or None)."""
     out = Read({}, {}, [], [])
     altered: list[tuple[Field, Any, Any]] = []
     values, get = out.values, raw.get
-    for column, f, quick in _readers(fields):
+    for column, f, quick in _readers(fields, tuple(raw)):
         cell = get(column)
         if cell is None:
             continue
@@ -92,19 +92,27 @@ def read_row(fields: tuple[Field, ...], raw: dict[str, Any]) -> Read:
     return out
 
 
-# Keyed by identity; the value holds the fields themselves, so that their id cannot be given to another object.
-_READERS: dict[int, tuple[tuple[Field, ...], tuple[tuple[str, Field, Quick], ...]]] = {}
+_Reader = tuple[str, Field, Quick]
+# Keyed by identity; the value holds the fields themselves, so that their id cannot be given to another object. Files
+# have their columns in few orders: for each, which fields there are to read is found once.
+_READERS: dict[int, tuple[tuple[Field, ...], tuple[_Reader, ...], dict[tuple[str, ...], tuple[_Reader, ...]]]] = {}
 
 
-def _readers(fields: tuple[Field, ...]) -> tuple[tuple[str, Field, Quick], ...]:
-    """Column, field, and the short way of reading the texts that need no mending."""
+def _readers(fields: tuple[Field, ...], columns: tuple[str, ...]) -> tuple[_Reader, ...]:
+    """Of the fields that a row with these columns has: column, field, and the short way of reading a text."""
     found = _READERS.get(id(fields))
     if found is None:
         if len(_READERS) >= READERS:
             _READERS.clear()
         made = tuple((f.column, f, quick_reader(f, _read_text)) for f in fields)
-        found = _READERS[id(fields)] = (fields, made)
-    return found[1]
+        found = _READERS[id(fields)] = (fields, made, {})
+    _, every, known = found
+    chosen = known.get(columns)
+    if chosen is None:
+        if len(known) >= READERS:
+            known.clear()
+        chosen = known[columns] = tuple(r for r in every if r[0] in columns)
+    return chosen
 
 
 def _change(f: Field, before: Any, after: Any, *, person: bool) -> Change:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 from . import identifiers
@@ -50,7 +49,7 @@ def natural_key(dataset: Dataset, values: dict[str, Any], unit: str) -> str:
             value = dataset.value(values, role)
             if role == "document.no" and value:
                 value = normal_document_no(value)
-            parts.append(value.isoformat() if isinstance(value, date) else str(value or ""))
+            parts.append(str(value or ""))  # of a day its ISO form
     return SEP.join(parts)
 
 

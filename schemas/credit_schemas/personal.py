@@ -13,7 +13,8 @@ from .documents import HALF
 from .identifiers import known_region, ric_problem
 
 # Fifteen digits with nothing but blanks and hyphens between them: without these there is no number to look for.
-LONG = re.compile(r"[0-9０-９](?:[\s\-\u2010-\u2015]*+[0-9０-９XxＸｘ]){14}")
+# (Within a run of digits only the first is tried as the beginning.)
+LONG = re.compile(r"[0-9０-９](?<![0-9０-９][0-9０-９])(?:[\s\-\u2010-\u2015]*+[0-9０-９XxＸｘ]){14}")
 BETWEEN = re.compile(r"(?<=[0-9])[\s\-\u2010-\u2015]+(?=[0-9Xx])")
 # Overlapping, so that a number inside a longer run of digits is met too; a day of birth in its place, so that a text of
 # nothing but digits is no work.

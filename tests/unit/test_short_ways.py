@@ -22,7 +22,7 @@ from unit.test_codec import CODEC, EVENTS, SCHEMAS
 
 DATASETS = current_datasets(load_schemas())
 CONTEXT = Context(date(2026, 11, 24), AUTHORITY)
-FIELDS = [(f, quick) for d in DATASETS.values() for _, f, quick in _readers(d.fields)]
+FIELDS = [(f, quick) for d in DATASETS.values() for _, f, quick in _readers(d.fields, tuple(d.by_column))]
 # What clerks write, what spreadsheets make of it, and the edges of each form.
 CELLS = st.one_of(
     st.text(max_size=12),
@@ -89,7 +89,7 @@ def test_a_cell_read_the_short_way_is_one_the_long_way_leaves_as_it_is(cell: str
 def test_the_short_way_is_the_one_that_clean_rows_go() -> None:
     for name, row in CLEAN.items():
         dataset = DATASETS[name]
-        for column, _, quick in _readers(dataset.fields):
+        for column, _, quick in _readers(dataset.fields, tuple(dataset.by_column)):
             assert column not in row or quick(row[column]) is not None, column
         values = read_row(dataset.fields, row).values
         assert _compiled(dataset).plan(values).sound(values, CONTEXT)

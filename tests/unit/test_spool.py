@@ -314,3 +314,41 @@ def test_a_bookmark_is_kept_with_the_events_and_an_older_spool_gets_its_index(tm
         assert (again.bookmark("penalty/frxzcf"), again.id) == ("2", name)
         plan = again._all("EXPLAIN QUERY PLAN SELECT 1 FROM event WHERE key = ? ORDER BY seq DESC", b"k")
         assert "event_key" in str(plan)
+
+
+def test_what_was_sent_in_order_is_sent_again_when_asked_for_and_counts_as_having_left(spool):
+    ids = spool.add([event("a", "1"), event("b", "2"), event("c", "3")])
+    spool.mark_sent(q.seq for q in spool.queued(2))
+    assert [dict(q.headers)["ce_id"].decode() for q in spool.queued(9)] == ids[2:]
+    assert (spool.waiting(), states(spool)) == (1, {("queued", None): 1, ("sent", None): 2})
+    again = spool.add([event("a", "1")])
+    assert again != ids[:1]  # the first one left this machine
+    spool.store_receipts([receipt(ids[0], "loaded")])
+    assert spool.requeue() == 1
+    assert [dict(q.headers)["ce_id"].decode() for q in spool.queued(9)] == [ids[1], ids[2], *again]
+    assert spool.requeue(since=datetime(2020, 1, 1, tzinfo=UTC)) == 1
+    assert spool.add([event("a", "1"), event("b", "2")])[1] != ids[1]
+    assert [dict(q.headers)["ce_id"].decode() for q in spool.queued(9)][:4] == [*ids, *again]
+
+
+def test_what_was_put_back_is_not_covered_by_what_is_sent_after_it(tmp_path):
+    with Spool(tmp_path / "market.sqlite") as sender, Spool(tmp_path / "market.sqlite") as reader:
+        first = sent(sender, event("a", "1"), event("b", "2"))
+        later = sender.add([event("c", "3")])
+        flying = sender.queued(9)
+        reader.store_receipts([receipt(None, "resend")])
+        sender.mark_sent(q.seq for q in flying)
+        assert [dict(q.headers)["ce_id"].decode() for q in sender.queued(9)] == first
+        assert states(reader) == {("queued", None): 2, ("sent", None): 1}
+        sender.mark_sent(q.seq for q in sender.queued(9))
+        assert states(reader) == {("sent", None): 3}
+        assert later
+
+
+def test_a_batch_that_failed_in_the_middle_leaves_just_its_events_queued(spool):
+    ids = spool.add([event(str(n), str(n)) for n in range(6)])
+    seqs = [q.seq for q in spool.queued(9)]
+    spool.mark_sent([seqs[0], seqs[3], seqs[4]])
+    assert [dict(q.headers)["ce_id"].decode() for q in spool.queued(9)] == [ids[1], ids[2], ids[5]]
+    spool.mark_sent([seqs[1], seqs[2], seqs[5]])
+    assert (spool.waiting(), states(spool)) == (0, {("sent", None): 6})
