@@ -159,19 +159,41 @@ class Warehouse:
                 [record_no],
             )
             unit, revision = cur.fetchone()
-            topic, offset = self._arrive(cur, unit, 1)
-            now = datetime.combine(TODAY, time(5))
-            event = (str(uuid7()), unit, dataset, "report", 1, topic, 0, offset, b"", now, now, "accepted", record_no)
-            self._land(cur, [(*event, revision, None, None, None, None)])
             sets = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(c)) for c in [*changed, "revision"])
+            key = [definition.column(role) for role in ("authority.code", "document.no", "decision.date")]
             cur.execute(
-                sql.SQL("UPDATE core.{} SET {} WHERE record_no = %s").format(sql.Identifier(dataset), sets),
+                sql.SQL("UPDATE core.{} SET {} WHERE record_no = %s RETURNING {}").format(
+                    sql.Identifier(dataset), sets, sql.SQL(", ").join(sql.Identifier(str(k).lower()) for k in key)
+                ),
                 [*changed.values(), revision, record_no],
             )
+            self._follow(cur, unit, dataset, "report", record_no, revision, cur.fetchone())
+
+    def withdraw(self, record_no: str, dataset: str = "penalty") -> None:
+        """The unit takes its record back."""
+        with self.cursor() as cur:
             cur.execute(
-                "INSERT INTO exchange.mark (dataset, unit, record_no, revision) VALUES (%s, %s, %s, %s)",
-                [dataset, unit, record_no, revision],
+                sql.SQL(
+                    "UPDATE core.{} SET state = 'withdrawn', withdrawn = true, revision = revision + 1"
+                    " WHERE record_no = %s RETURNING unit, revision"
+                ).format(sql.Identifier(dataset)),
+                [record_no],
             )
+            unit, revision = cur.fetchone()
+            self._follow(cur, unit, dataset, "withdraw", record_no, revision, (None, None, None))
+
+    def _follow(
+        self, cur: Any, unit: str, dataset: str, act: str, record_no: str, revision: int, key: tuple[Any, ...]
+    ) -> None:
+        """A further accepted event of a record, and the mark of it."""
+        topic, offset = self._arrive(cur, unit, 1)
+        now = datetime.combine(TODAY, time(5))
+        event = (str(uuid7()), unit, dataset, act, 1, topic, 0, offset, b"", now, now, "accepted", record_no, revision)
+        self._land(cur, [(*event, *key, None)])
+        cur.execute(
+            "INSERT INTO exchange.mark (dataset, unit, record_no, revision) VALUES (%s, %s, %s, %s)",
+            [dataset, unit, record_no, revision],
+        )
 
     def refuse(
         self, unit: str = "market", dataset: str = "penalty", *, rule: str = "required", number: str = "示〔2026〕0号",

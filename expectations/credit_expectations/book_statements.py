@@ -30,14 +30,17 @@ COVERAGE_SEEN = (
 
 # --- what is new -----------------------------------------------------------------------------------------------
 
-# Statistics know nothing of the newest rows: left to them the planner may read all of landing.
-BY_INDEX = "SET LOCAL enable_seqscan = off"
-ANY_WAY = "SET LOCAL enable_seqscan = on"
+# A usual run goes from few rows to those that belong to them. The planner knows neither how few they are (the tables of
+# the scope were filled a moment ago) nor that what it asks for is in memory, and would read whole tables until they are
+# very large. No JIT: costs mean nothing with ways forbidden, and compiling takes longer than these queries.
+WAYS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
+BY_INDEX = "; ".join(f"SET LOCAL {name} = {value}" for name, value in WAYS.items())
+ANY_WAY = "; ".join(f"SET LOCAL {name} = DEFAULT" for name in WAYS)
 CLEAR_NEW = "TRUNCATE quality.new_event"
 TAKE_NEW = """
 INSERT INTO quality.new_event
 SELECT e.ce_id, e.dataset, e.unit, e.act, e.state, e.record_no, e.ce_id = e.record_no AND e.state = 'accepted',
-       e.state = 'rejected' AND e.problems @> '[{"rule": "record.other_unit"}]',
+       e.state = 'rejected' AND coalesce(e.problems @> '[{"rule": "record.other_unit"}]', false),
        e.authority_code, e.document_no, e.decision_date, (e.received_at AT TIME ZONE %(zone)s)::date,
        EXISTS (SELECT FROM quality.waiting_event w WHERE w.ce_id = e.ce_id)
 FROM landing.event e

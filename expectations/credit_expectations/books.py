@@ -38,15 +38,17 @@ def keep_books(cur: cursor, catalogue: Catalogue, *, whole: bool) -> bool:
         whole: Count everything again. It is done in any case when there are no books, or they are of another cluster.
 
     Returns:
-        Whether everything was counted, and so must be looked at.
+        Whether everything was counted, and so must be looked at. If not, the transaction goes by indexes from here on.
     """
     cur.execute(sql.STATE)
     snapshot, begin, xmin = cur.fetchone() or (None, True, None)
     cur.execute(sql.CLEAR_NEW)
     cur.execute(sql.CLEAR_SAID)
     if not begin:
+        cur.execute(sql.BY_INDEX)
         _add_new(cur, catalogue, snapshot, xmin)
     if begin or whole:
+        cur.execute(sql.ANY_WAY)
         _count_all(cur, catalogue, compare=not begin)
     cur.execute(sql.ADVANCE, [begin])
     return begin or whole
@@ -60,9 +62,7 @@ def close_books(cur: cursor, day: date, *, whole: bool) -> None:
 
 
 def _add_new(cur: cursor, catalogue: Catalogue, snapshot: str, xmin: int) -> None:
-    cur.execute(sql.BY_INDEX)
     cur.execute(sql.TAKE_NEW, {"zone": catalogue.county.time_zone, "xmin": xmin, "snapshot": snapshot})
-    cur.execute(sql.ANY_WAY)
     for statement in (*sql.COUNT_NEW, sql.SETTLED, sql.WAITS, sql.PENDING):
         cur.execute(statement)
     cur.execute(sql.BORN_DATASETS)

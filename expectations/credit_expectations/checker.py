@@ -31,6 +31,7 @@ from sqlalchemy.engine import URL
 from credit_warehouse.roles import role_name
 from credit_warehouse.settings import Settings
 
+from .book_statements import WAYS
 from .data_docs import build_docs
 from .errors import CheckBroken
 from .questions import Question
@@ -53,12 +54,15 @@ RESULT_FORMAT = {
 logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
 
 
-def ask(cur: cursor, settings: Settings, questions: Sequence[Question], docs: Path | None) -> list[Answer]:
+def ask(
+    cur: cursor, settings: Settings, questions: Sequence[Question], docs: Path | None, *, whole: bool = False
+) -> list[Answer]:
     """Put every question to the warehouse.
 
     Args:
         cur: Of role `quality`, for the counts of rows per unit.
         docs: Folder that takes this run's Data Docs; None for none.
+        whole: The questions are about everything; else about few records, which indexes find.
 
     Raises:
         CheckBroken: A question could not be evaluated.
@@ -67,7 +71,9 @@ def ask(cur: cursor, settings: Settings, questions: Sequence[Question], docs: Pa
     stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
     config = DataContextConfig(store_backend_defaults=stores, progress_bars=ProgressBarsConfig(globally=False))
     context = gx.get_context(mode="ephemeral", project_config=config)
-    warehouse = context.data_sources.add_postgres("warehouse", connection_string=_url(settings), create_temp_table=True)
+    warehouse = context.data_sources.add_postgres(
+        "warehouse", connection_string=_url(settings, whole), create_temp_table=True
+    )
     try:
         validations = [_validation(context, warehouse, q) for q in questions]
         run = RunIdentifier(run_name="quality")
@@ -81,7 +87,8 @@ def ask(cur: cursor, settings: Settings, questions: Sequence[Question], docs: Pa
     return [Answer(q, _counts(cur, q), _findings(q, r)) for q, r in zip(questions, results, strict=True)]
 
 
-def _url(settings: Settings) -> str:
+def _url(settings: Settings, whole: bool) -> str:
+    ways = {} if whole else {"options": " ".join(f"-c {name}={value}" for name, value in WAYS.items())}
     host = settings.database_host
     socket = host.startswith("/")
     return URL.create(
@@ -91,7 +98,7 @@ def _url(settings: Settings) -> str:
         host=None if socket else host,
         port=None if socket else settings.database_port,
         database=settings.database_name,
-        query={"sslmode": settings.database_sslmode, "application_name": "credit quality"}
+        query={"sslmode": settings.database_sslmode, "application_name": "credit quality", **ways}
         | ({"host": host, "port": str(settings.database_port)} if socket else {}),
     ).render_as_string(hide_password=False)
 

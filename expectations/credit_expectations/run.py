@@ -17,7 +17,7 @@ from credit_warehouse.contract import require_step
 from credit_warehouse.settings import Settings, load_settings
 
 from . import statements as sql
-from .book_statements import ONE_MOMENT
+from .book_statements import BY_INDEX, ONE_MOMENT
 from .books import close_books, keep_books, summarize
 from .data_docs import docs_root, keep_last
 from .errors import Busy
@@ -85,9 +85,13 @@ def _checked(
     questions = build_questions(catalogue, datasets_in(scope), day, whole=scope.whole)
     root = docs_root(settings.home)
     with con.cursor() as cur:
-        answers: list[Answer] = ask(cur, settings, questions, root / str(run_id))
+        if not scope.whole:
+            cur.execute(BY_INDEX)
+        answers: list[Answer] = ask(cur, settings, questions, root / str(run_id), whole=scope.whole)
     con.rollback()
     with con, con.cursor() as cur:
+        if not scope.whole:
+            cur.execute(BY_INDEX)
         tally = settle(cur, run_id, scope, answers)
         cur.execute(sql.STAMP, [run_id])
         marks = cur.rowcount
