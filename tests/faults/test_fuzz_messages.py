@@ -111,8 +111,9 @@ def test_a_million_hostile_messages_are_answered_with_a_reason_and_nothing_perso
     expected = {"accept", "reject", "not_reportable", "undecodable", "not_framed", "envelope", "other_county"}
     assert expected | {"unknown_schema", "unknown_key"} <= set(answers), answers
     assert answers["reject"] > messages / 5
-    assert answers.total() == messages
-    fault_table(fault="random and mutated messages (codec, seals, headers)", events=messages, lost=0, twice=0)
+    unanswered = messages - answers.total()
+    assert unanswered == 0
+    fault_table(fault="random and mutated messages (codec, seals, headers)", events=messages, lost=unanswered)
 
 
 @pytest.mark.xfail(reason="check.py keeps what another program says of its refused rows as it is", strict=True)

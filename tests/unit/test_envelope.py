@@ -44,6 +44,11 @@ def test_headers_are_those_of_the_cloudevents_kafka_binding() -> None:
     }
 
 
+def test_a_moment_of_any_zone_is_read_as_one_every_database_takes() -> None:
+    headers = [(k, b"2026-11-24T08:00:00+23:59:59.999999" if k == "ce_time" else v) for k, v in write_headers(SENT)]
+    assert read_headers(headers).time.isoformat() == "2026-11-23T08:00:00.000001+00:00"
+
+
 def test_an_event_may_say_which_row_of_its_file_it_replaces() -> None:
     later = SENT._replace(replaces=uuid7())
     assert read_headers(write_headers(later)) == later
