@@ -105,7 +105,7 @@ def test_paused_zombie_applies_no_offset_twice(world, tmp_path, events_wanted, f
 def test_three_groups_that_all_own_every_topic_apply_each_offset_once(world, tmp_path, events_wanted, fault_table):
     """Every batch is a race that two lose: zombies in all orders, as often as there are batches."""
     names = [f"rival{n}" for n in range(3)]
-    wanted = max(events_wanted // 200, 20)
+    wanted = min(200, max(20, events_wanted // 1000))
     with ExitStack() as stack:
         rivals = [stack.enter_context(running(world, tmp_path, n, group=f"center.{n}")) for n in names]
         traffic, sent, took = Traffic(world, seed=8, tag="rivals"), 0, 0.0
