@@ -30,6 +30,13 @@ STORED = int(os.environ.get("BENCH_STORED", "10000000"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "20"))
 # The smaller store of `quality_10m_vs_1m`.
 TENTH = 10
+# What each part was measured with.
+_SIZES: dict[str, dict[str, int]] = {
+    "loading": {"rows": ROWS, "rounds": ROUNDS},
+    "latency": {"seconds": SECONDS},
+    "stored": {"rows": ROWS, "stored": STORED},
+    "quality": {"stored": STORED},
+}
 # Numbers of made-up rows, so that no part meets the rows of another.
 _LATENCY_FROM, _STORED_FROM = 10_000_000, 20_000_000
 
@@ -49,16 +56,16 @@ def main(parts: list[str]) -> None:
     if unknown:
         sys.exit(f"no part is called {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     kept = json.loads(report.RESULTS.read_text("utf-8")) if parts and report.RESULTS.exists() else {}
-    results = {**kept, **_about()}
-    for key in ("ratios", "rates", "details"):
-        results[key] = kept.get(key, {})
-    began = time.monotonic()
+    results = _about() | {key: kept.get(key, {}) for key in ("parts", "ratios", "rates", "details")}
+    results |= {key: kept[key] for key in ("consumer_peak_mb", "rows_of_a_run", "rules", "road") if key in kept}
     for name in parts or known:
         print(f"{name} …", flush=True)
+        began, load = time.monotonic(), os.getloadavg()[0]
         known[name](results)
+        took = round((time.monotonic() - began) / 60, 1)
+        results["parts"][name] = {"day": date.today().isoformat(), "load_before": round(load, 1), "minutes": took}
+        results["parts"][name] |= _SIZES.get(name, {})
         report.write(results)
-    results["took_minutes"] = round((time.monotonic() - began) / 60, 1)
-    report.write(results)
     print(report.table(results))
 
 
@@ -128,12 +135,10 @@ def _about() -> dict[str, Any]:
     processor = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text("utf-8"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "day": date.today().isoformat(),
         "machine": {
             "processor": processor[1] if processor else platform.machine(),
             "cores": os.cpu_count(),
             "memory_gb": round(memory / 2**30),
-            "load_before": round(os.getloadavg()[0], 1),
         },
         "versions": {
             "Python": platform.python_version(),
@@ -142,9 +147,6 @@ def _about() -> dict[str, Any]:
             "Quix Streams": quix.VERSION,
             **{name: importlib.metadata.version(name) for name in ("kafka-python", "psycopg2-binary", "polars")},
         },
-        "rows": ROWS,
-        "rounds": ROUNDS,
-        "stored": STORED,
     }
 
 

@@ -21,6 +21,7 @@ from kafka import KafkaConsumer, TopicPartition
 from bench.peers import one_table
 from bench.stack import Bench
 from credit_schemas.catalogue import load_catalogue
+from credit_schemas.codec import FRAME, MAGIC, CodecError
 
 BATCH = 5000
 _LOAD_S = 300
@@ -52,8 +53,17 @@ def _run(told: dict[str, Any]) -> None:
 
     from credit_consumer.bulk.block import BlockReader
 
-    dataset = load_catalogue().datasets["penalty"]
-    reader = BlockReader(dataset.schema)
+    catalogue = load_catalogue()
+    dataset = catalogue.datasets["penalty"]
+    frame_of = FRAME.pack(MAGIC, dataset.schema_id)
+
+    def readable(body: bytes) -> bool:
+        try:
+            return catalogue.codec.decode(frame_of + body) is not None
+        except CodecError:
+            return False
+
+    reader = BlockReader(dataset.schema, readable)
     names = [one_table.KEY, *one_table.columns(dataset)]
     cells = [
         (pl.col(f.column).bin.encode("base64") if f.sealed else pl.col(f.column)).alias(f.column.lower())
@@ -71,7 +81,7 @@ def _run(told: dict[str, Any]) -> None:
             records = consumer.poll(timeout_ms=1000).get(partition, [])
             if not records:
                 continue
-            frame, kept = reader.read([r.value[5:] for r in records])
+            frame, kept = reader.read([r.value[FRAME.size :] for r in records])
             if len(kept) != len(records):
                 raise RuntimeError("a message could not be read")
             ids = pl.Series(one_table.KEY, [r.headers[1][1].decode() for r in records])
