@@ -170,16 +170,24 @@ def _names(rule: Expectation, dataset: Dataset, catalogue: Catalogue, as_of: dat
 
 
 def _looked_at(dataset: Dataset, whole: bool) -> dict[str, str]:
-    """Which records `c`, ledger lines `l`, subjects of `a` and counted records `c` a query looks at, as conditions."""
+    """What a query looks at, as conditions: on records `c`, ledger lines `l`, names `a` of subjects, `n` of units;
+    and which of the records in scope are in the book."""
     in_slice = f"IN (SELECT unit FROM quality.scope_slice WHERE dataset = '{dataset.id}')"
     if whole:
         # The books were made from what core holds now, new records with it.
-        return {"record": f"c.unit {in_slice}", "line": "true", "subject": f"a.unit {in_slice}", "booked": "true"}
+        return {
+            "record": f"c.unit {in_slice}",
+            "line": "true",
+            "subject": "true",
+            "named_by": f"n.unit {in_slice}",
+            "booked": "true",
+        }
     touched = "IN (SELECT record_no FROM quality.scope_touched WHERE dataset = '{}')"
     return {
         "record": f"c.record_no {touched.format(dataset.id)}",
         "line": f"l.record_no {touched.format(LEDGER)}",
         "subject": "a.subject_id IN (SELECT subject_id FROM quality.scope_subject)",
+        "named_by": "true",
         "booked": "EXISTS (SELECT FROM quality.pending_event p WHERE p.record_no = c.record_no AND p.born)",
     }
 
