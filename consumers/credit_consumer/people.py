@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor
@@ -61,11 +61,16 @@ def enter(
         )
         copy_rows(cur, "pg_temp.stage_subject", sql.SUBJECT_COLUMNS, rows)
         cur.execute(sql.ADD_SUBJECTS)
-        subject_ids |= _ids(cur, [s.lookup for s in new_subjects])
-    _dated(cur, names, subject_ids, "subject_name", sql.ADD_NAMES)
+        ours = {bytes(lookup): number for lookup, number in cur.fetchall()}
+        subject_ids |= ours
+        # The rest another transaction has entered meanwhile.
+        subject_ids |= _ids(cur, [s.lookup for s in new_subjects if s.lookup not in ours])
+    else:
+        ours = {}
+    _dated(cur, names, subject_ids, ours, "subject_name", sql.ADD_NAMES)
     # Of a subject known by its registration number alone that is no history, it is what it is.
     of_codes = {key: days for key, days in registrations.items() if subjects[key[0]].kind == "code"}
-    _dated(cur, of_codes, subject_ids, "subject_registration", sql.ADD_REGISTRATIONS)
+    _dated(cur, of_codes, subject_ids, ours, "subject_registration", sql.ADD_REGISTRATIONS)
     return People(person_ids, subject_ids)
 
 
@@ -125,11 +130,20 @@ def _said(events: Iterable[Ready], said: Callable[[Subject], str | None]) -> Sai
     return found
 
 
-def _dated(cur: cursor, said: Said, subject_ids: Mapping[bytes, int], table: str, add: str) -> None:
-    """Dated history of what units say of a subject: first and last day each value was used, per reporting unit."""
-    if said:
-        rows = ((subject_ids[lookup], value, unit, *days) for (lookup, value, unit), days in said.items())
-        copy_rows(cur, f"pg_temp.stage_{table}", sql.STAGED[table], rows)
+def _dated(
+    cur: cursor, said: Said, subject_ids: Mapping[bytes, int], ours: Collection[bytes], table: str, add: str
+) -> None:
+    """Dated history of what units say of a subject: first and last day each value was used, per reporting unit.
+
+    Of subjects that this transaction has entered (`ours`) nobody has said anything yet: that goes in straight.
+    """
+    rows = [
+        ((lookup in ours), (subject_ids[lookup], value, unit, *days)) for (lookup, value, unit), days in said.items()
+    ]
+    copy_rows(cur, f"core.{table}", sql.STAGED[table], [row for new, row in rows if new])
+    told = [row for new, row in rows if not new]
+    if told:
+        copy_rows(cur, f"pg_temp.stage_{table}", sql.STAGED[table], told)
         cur.execute(add)
 
 

@@ -42,7 +42,7 @@ COMPLETE_PERSONS = (
 )
 ADD_SUBJECTS = (
     f"INSERT INTO core.subject ({', '.join(SUBJECT_COLUMNS)}) SELECT {', '.join(SUBJECT_COLUMNS)}"
-    " FROM pg_temp.stage_subject ORDER BY lookup ON CONFLICT (lookup) DO NOTHING"
+    " FROM pg_temp.stage_subject ORDER BY lookup ON CONFLICT (lookup) DO NOTHING RETURNING lookup, subject_id"
 )
 
 

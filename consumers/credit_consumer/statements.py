@@ -101,11 +101,16 @@ def records_by_source(dataset: Dataset) -> str:
 
 
 def keys_taken(dataset: Dataset) -> str:
-    """Natural keys (an array as text) that are or were a record's."""
-    return (
-        f"SELECT natural_key FROM core.{dataset.table} WHERE natural_key = ANY(%(keys)s::bytea[]) UNION ALL"
-        " SELECT natural_key FROM core.former_key WHERE dataset = %(dataset)s AND natural_key = ANY(%(keys)s::bytea[])"
-    )
+    """Natural keys (an array as text) that are a record's."""
+    return f"SELECT natural_key FROM core.{dataset.table} WHERE natural_key = ANY(%s::bytea[])"
+
+
+# Whether a dataset has keys that were a record's once, and events that wait: mostly neither, and nobody asks which.
+ANY_FORMER_OR_WAITING = (
+    "SELECT EXISTS (SELECT 1 FROM core.former_key WHERE dataset = %(dataset)s),"
+    " EXISTS (SELECT 1 FROM ingest.waiting WHERE settled_at IS NULL AND dataset = %(dataset)s)"
+)
+KEYS_FORMER = "SELECT natural_key FROM core.former_key WHERE dataset = %s AND natural_key = ANY(%s::bytea[])"
 
 
 def sources_taken(dataset: Dataset) -> str:

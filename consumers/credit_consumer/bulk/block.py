@@ -82,15 +82,18 @@ class BlockReader:
         sure = np.ones(len(bodies), dtype=bool)
         for f in self._fields:
             column = frame[f["name"]]
-            filled = column.is_not_null().to_numpy()
-            sure &= data[np.minimum(place, len(data) - 1)] == np.where(filled, 2, 0)
+            branch = data[np.minimum(place, len(data) - 1)]
             place = place + 1
-            if filled.any():
-                kind = _OPTIONAL.get(json.dumps(f["type"]))
-                if kind is None:
-                    sure &= ~filled
-                else:
-                    place = place + np.where(filled, _sizes(column, kind), 0)
+            if column.null_count() == len(column):
+                sure &= branch == 0
+                continue
+            filled = column.is_not_null().to_numpy()
+            sure &= branch == np.where(filled, 2, 0)
+            kind = _OPTIONAL.get(json.dumps(f["type"]))
+            if kind is None:
+                sure &= ~filled
+            else:
+                place = place + np.where(filled, _sizes(column, kind), 0)
         return sure & (place == ends)
 
 

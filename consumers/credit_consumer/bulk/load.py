@@ -46,19 +46,24 @@ def _known(cur: cursor, bulk: Bulk) -> pl.Series:
     numbers, digests = _uuids(ids), _digests(keys)
     cur.execute(sql.LANDED, [ids[0].hex(), ids[-1].hex(), numbers])
     found |= _among(frame["ce_id"], cur.fetchall())
-    cur.execute(sql.keys_taken(bulk.dataset), {"keys": digests, "dataset": name})
+    cur.execute(sql.keys_taken(bulk.dataset), [digests])
     found |= _among(keys, cur.fetchall())
-    own = frame.select("unit", "source_key").filter(pl.col("source_key").is_not_null()).rows()
-    if own:
-        units, sources = (list(part) for part in zip(*own, strict=True))
+    cur.execute(sql.ANY_FORMER_OR_WAITING, {"dataset": name})
+    former, waiting = cur.fetchone() or (True, True)
+    if former:
+        cur.execute(sql.KEYS_FORMER, [name, digests])
+        found |= _among(keys, cur.fetchall())
+    own = frame.select("unit", "source_key").filter(pl.col("source_key").is_not_null())
+    units, sources = own["unit"].to_list(), own["source_key"].to_list()
+    if sources:
         cur.execute(sql.sources_taken(bulk.dataset), [units, sources])
         taken = set(cur.fetchall())
         found |= pl.Series([row in taken for row in frame.select("unit", "source_key").rows()])
-    units, sources = (list(part) for part in zip(*own, strict=True)) if own else ([], [])
-    cur.execute(sql.ANY_WAITING, [name, digests, numbers, units, sources])
-    if cur.fetchone() != (False,):
-        # What it makes of its record may concern the others: let the ordinary step see all of them.
-        return pl.Series([True] * len(frame), dtype=pl.Boolean)
+    if waiting:
+        cur.execute(sql.ANY_WAITING, [name, digests, numbers, units, sources])
+        if cur.fetchone() != (False,):
+            # What it makes of its record may concern the others: let the ordinary step see all of them.
+            return pl.Series([True] * len(frame), dtype=pl.Boolean)
     return found
 
 

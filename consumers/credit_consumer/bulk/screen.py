@@ -155,14 +155,21 @@ class Screen:
         if len(asked):
             looked_at = [rule.column, *self._others(rule)]
             told = ["unit", "received_on"] if rule.kind in _CONTEXTUAL else []
-            rows = frame.select(*looked_at, *told)[asked].rows()
-            known: dict[tuple[Any, ...], bool] = {}
-            for row in set(rows):
-                values = {c: v for c, v in zip(looked_at, row, strict=False) if v is not None}
-                context = contexts[row[len(looked_at) :]] if told else _NO_CONTEXT
-                known[row] = rule.test(row[0], values, context) is not None
-            doubt[asked] = [known[row] for row in rows]
+            cells = frame.select(*looked_at, *told)[asked]
+            distinct = cells.unique()
+            broken = [_breaks(rule, looked_at, row, contexts if told else None) for row in distinct.rows()]
+            if any(broken):
+                found = distinct.with_columns(pl.Series("broken", broken))
+                joined = cells.join(found, on=cells.columns, how="left", nulls_equal=True, maintain_order="left")
+                doubt[asked] = joined["broken"].to_numpy()
         return pl.Series(doubt)
+
+
+def _breaks(rule: Rule, columns: list[str], row: tuple[Any, ...], contexts: Contexts | None) -> bool:
+    """What the rule's own test says of these cells (behind them, unit and day when there are contexts)."""
+    values = {c: v for c, v in zip(columns, row, strict=False) if v is not None}
+    context = contexts[row[len(columns) :]] if contexts is not None else _NO_CONTEXT
+    return rule.test(row[0], values, context) is not None
 
 
 def _holds(column: pl.Expr, kinds: list[str]) -> pl.Expr:
