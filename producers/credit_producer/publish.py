@@ -149,8 +149,8 @@ class Publisher:
                 late = why
             # No answer at all: it may have been split, which a future of a whole batch does not follow.
             self._whole = self._whole and way.future.is_done
-        self._sent += len(done)
         spool.mark_sent(done)
+        self._sent += len(done)
         if late is not None:
             self._fail(spool, late, started)
 
@@ -161,8 +161,8 @@ class Publisher:
             with contextlib.suppress(KafkaTimeoutError):  # these stay queued
                 self._producer.flush(timeout=REQUEST_MS / 1000)
         done = [e.seq for way in ways if way.error() is None for e in way.events]
-        self._sent += len(done)
         spool.mark_sent(done)
+        self._sent += len(done)
         # An idempotent producer that was refused once refuses everything from then on (TRAPS, Kafka).
         self._drop()
         waited = time.monotonic() - started

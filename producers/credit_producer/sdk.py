@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice, repeat
@@ -132,13 +133,11 @@ class CreditProducer:
     def open(self) -> CreditProducer:
         """Open spool and sender. Raises SpoolBusy, SpoolDamaged, SlowChecksum."""
         self._publisher = Publisher(self.settings)
-        self.spool = Spool(self.settings.spool)
-        try:
-            self._sender = SenderLock(self.settings.spool)
-        except BaseException:
-            self.spool.close()
-            raise
-        self.spool.forget_settled()
+        with ExitStack() as opened:
+            self.spool = opened.enter_context(Spool(self.settings.spool))
+            self._sender = opened.enter_context(closing(SenderLock(self.settings.spool)))
+            self.spool.forget_settled()
+            opened.pop_all()
         self._events = EventMaker(
             self.catalogue,
             self.settings.county,

@@ -369,8 +369,11 @@ class Spool:
         sql = (
             "SELECT r.body, e.file, e.row, e.line FROM receipt r LEFT JOIN event e USING (ce_id) ORDER BY r.at, r.rowid"
         )
-        for body, file, row, line in self._con.execute(sql):
-            yield {**json.loads(body), "file": file, "row": row, "line": line}
+        try:
+            for body, file, row, line in self._con.execute(sql):
+                yield {**json.loads(body), "file": file, "row": row, "line": line}
+        except sqlite3.Error as error:
+            raise self._told(error) from None
 
     def counts(self) -> dict[tuple[str, str, str | None], int]:
         """Events by (dataset, state, receipt)."""
@@ -438,17 +441,28 @@ class Spool:
             except BaseException as error:
                 if self._con.in_transaction:  # a full disk has rolled back already
                     self._con.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    raise SpoolUnusable(self.path, why(error)) from None
+                if isinstance(error, sqlite3.Error):
+                    raise self._told(error) from None
                 raise
 
+    def _told(self, error: sqlite3.Error) -> Exception:
+        """What an error of SQLite means for the person who reads it; the error itself where it is a mistake of ours."""
+        if isinstance(error, sqlite3.OperationalError):
+            return SpoolUnusable(self.path, why(error))
+        if type(error) is sqlite3.DatabaseError:
+            return SpoolDamaged(self.path, f"文件已损坏（{error.sqlite_errorname}）")
+        return error
+
     def _one(self, sql: str, *values: Any) -> Any:
-        with self._lock:
-            return self._con.execute(sql, values).fetchone()
+        rows = self._all(sql, *values)
+        return rows[0] if rows else None
 
     def _all(self, sql: str, *values: Any) -> list[Any]:
         with self._lock:
-            return self._con.execute(sql, values).fetchall()
+            try:
+                return self._con.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._told(error) from None
 
 
 def _iso(moment: datetime) -> str:
