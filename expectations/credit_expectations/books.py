@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import NamedTuple
 
 import psycopg2
 from psycopg2.extensions import connection, cursor
@@ -31,14 +32,20 @@ def summarize(con: connection) -> None:
         pass
 
 
-def keep_books(cur: cursor, catalogue: Catalogue, *, whole: bool) -> bool:
+class Kept(NamedTuple):
+    """Whether everything was counted, and so must be looked at; and whether there were books to compare it with."""
+
+    whole: bool
+    compared: bool
+
+
+def keep_books(cur: cursor, catalogue: Catalogue, *, whole: bool) -> Kept:
     """Bring the books up to this moment; the transaction (of one moment) is the caller's.
 
     Args:
         whole: Count everything again. It is done in any case when there are no books, or they are of another cluster.
 
-    Returns:
-        Whether everything was counted, and so must be looked at. If not, the transaction goes by indexes from here on.
+    If not everything is counted, the transaction goes by indexes from here on.
     """
     cur.execute(sql.STATE)
     snapshot, begin, xmin = cur.fetchone() or (None, True, None)
@@ -51,7 +58,7 @@ def keep_books(cur: cursor, catalogue: Catalogue, *, whole: bool) -> bool:
         cur.execute(sql.ANY_WAY)
         _count_all(cur, catalogue, compare=not begin)
     cur.execute(sql.ADVANCE, [begin])
-    return begin or whole
+    return Kept(begin or whole, whole and not begin)
 
 
 def close_books(cur: cursor, day: date, *, whole: bool) -> None:

@@ -56,12 +56,13 @@ class Question:
 
 
 def build_questions(
-    catalogue: Catalogue, datasets: Sequence[str], as_of: date, *, whole: bool = False
+    catalogue: Catalogue, datasets: Sequence[str], as_of: date, *, whole: bool = False, compared: bool = False
 ) -> list[Question]:
     """The questions of a run over these datasets. Raises SuiteError, CountyDataError.
 
     Args:
-        whole: Of every record of the slices in scope, and of the books; else of what the scope says is to be looked at.
+        whole: Of every record of the slices in scope; else of what the scope says is to be looked at.
+        compared: Also of the books, which were compared with what is there.
     """
     rules = load_suites(catalogue.county.parameters.get("quality"))
     terms = load_terms(catalogue.county, catalogue.datasets)
@@ -69,7 +70,7 @@ def build_questions(
     for name in datasets:
         dataset = catalogue.datasets[name]
         for rule in rules:
-            if rule.fits(dataset) and not _pointless(rule, dataset, catalogue) and (whole or rule.kind != "books"):
+            if rule.fits(dataset) and not _pointless(rule, dataset, catalogue) and (compared or rule.kind != "books"):
                 found += _questions(rule, dataset, catalogue, terms, as_of, whole)
     return found
 

@@ -22,7 +22,7 @@ from .books import close_books, keep_books, summarize
 from .data_docs import docs_root, keep_last
 from .errors import Busy
 from .page import write_page
-from .questions import build_questions
+from .questions import Question, build_questions
 from .scope import Scope, datasets_in, open_scope
 from .settle import Answer, settle
 
@@ -63,26 +63,33 @@ def run_due(as_of: date | None = None, settings: Settings | None = None, *, whol
         summarize(con)
         with con.cursor() as cur:
             cur.execute(ONE_MOMENT)
-            whole = keep_books(cur, catalogue, whole=whole)
-            scope = open_scope(cur, catalogue, day, whole=whole)
+            kept = keep_books(cur, catalogue, whole=whole)
+            scope = open_scope(cur, catalogue, day, whole=kept.whole)
             if not scope.size:
-                close_books(cur, day, whole=whole)
+                close_books(cur, day, whole=kept.whole)
                 con.commit()
                 return _summary(None, scope)
-            cur.execute(sql.OPEN_RUN, [day, whole])
+            cur.execute(sql.OPEN_RUN, [day, kept.whole])
             (run_id,) = cur.fetchone() or (0,)
         # Committed before the checks: they read through connections of their own.
         con.commit()
         with _failing_marked(con, run_id):
-            return _checked(con, run_id, scope, settings, catalogue, day)
+            datasets = datasets_in(scope)
+            questions = build_questions(catalogue, datasets, day, whole=kept.whole, compared=kept.compared)
+            return _checked(con, run_id, scope, settings, catalogue, questions, day)
 
 
 def _checked(
-    con: connection, run_id: int, scope: Scope, settings: Settings, catalogue: Catalogue, day: date
+    con: connection,
+    run_id: int,
+    scope: Scope,
+    settings: Settings,
+    catalogue: Catalogue,
+    questions: list[Question],
+    day: date,
 ) -> dict[str, Any]:
     from .checker import ask  # not at the top: Great Expectations takes seconds to import
 
-    questions = build_questions(catalogue, datasets_in(scope), day, whole=scope.whole)
     root = docs_root(settings.home)
     with con.cursor() as cur:
         if not scope.whole:

@@ -52,10 +52,10 @@ def test_no_query_names_a_column_of_a_dataset():
         assert not words & columns, file.name
 
 
-@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("whole", [False, True], ids=["usual", "full"])
 def test_every_question_begins_with_select_and_gives_its_keys(whole):
     catalogue = load_catalogue()
-    questions = build_questions(catalogue, list(catalogue.datasets), TODAY, whole=whole)
+    questions = build_questions(catalogue, list(catalogue.datasets), TODAY, whole=whole, compared=whole)
     assert {q.rule.id for q in questions} == (EXPECTED if whole else EXPECTED - {"books"})
     for q in questions:
         assert q.query.startswith("SELECT ")
@@ -72,10 +72,12 @@ def test_a_ledger_is_not_asked_what_only_decisions_know():
     assert asked == {"conservation", "conservation_arrivals"}
 
 
-def test_only_a_full_run_asks_about_the_books():
+def test_the_books_are_asked_about_only_when_they_were_compared():
     catalogue = load_catalogue()
-    usual, whole = ({q.name for q in build_questions(catalogue, ["penalty"], TODAY, whole=w)} for w in (False, True))
-    assert whole - usual == {"books-penalty"}
+    begun, compared = (
+        {q.name for q in build_questions(catalogue, ["penalty"], TODAY, whole=True, compared=c)} for c in (False, True)
+    )
+    assert compared - begun == {"books-penalty"}
 
 
 def test_a_county_has_its_own_thresholds():
