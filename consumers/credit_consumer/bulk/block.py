@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from .frames import kept
+
 MARK = "mark"
 _NONCE_BYTES = 8
 # Avro's long of the mark's length (zigzag): nonce and row number.
@@ -46,7 +48,7 @@ class BlockReader:
         if not found:
             return pl.DataFrame(), []
         frames, rows = zip(*found, strict=True)
-        return pl.concat(frames), [i for part in rows for i in part]
+        return pl.concat(frames) if len(frames) > 1 else frames[0], [i for part in rows for i in part]
 
     def _read(self, bodies: Sequence[bytes], at: list[int]) -> list[tuple[pl.DataFrame, list[int]]]:
         frame = self._block(bodies)
@@ -54,7 +56,7 @@ class BlockReader:
             sure = self._as_written(frame, bodies)
             for i in map(int, np.flatnonzero(~sure)):
                 sure[i] = self._confirm(bodies[i])
-            return [(frame.filter(pl.Series(sure)), [place for place, kept in zip(at, sure, strict=True) if kept])]
+            return [(kept(frame, pl.Series(sure)), [place for place, good in zip(at, sure, strict=True) if good])]
         if len(bodies) <= _SMALLEST:
             return []
         middle = len(bodies) // 2

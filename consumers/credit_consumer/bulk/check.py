@@ -16,6 +16,7 @@ from credit_schemas.sealing import Opener, SealError
 
 from ..check import SOURCE_KEY_MAX, context_of, discreet_problem
 from ..copying import problems_json
+from .frames import kept
 from .screen import Contexts, Screen
 
 # Earlier years are written with fewer digits by some and with four by others, and no decision is that old.
@@ -42,14 +43,14 @@ class Checker:
             `frame` with sealed numbers in clear, without the system fields but `source_key`, and with `received_at`,
             `received_on` (county time), `problems` (warnings as JSON, null when there are none).
         """
-        frame = self._open(frame.filter(self._plain)).drop(*self._unread, strict=False)
+        frame = self._open(kept(frame, frame.select(self._plain).to_series())).drop(*self._unread, strict=False)
         if frame.is_empty():
             return frame
         days = frame.select("unit", "received_on").unique().rows()
         contexts = {row: context_of(self._catalogue.county, row[0], self._dataset.id, row[1]) for row in days}
         return self._judge(frame, self._screen.doubts(frame, contexts), contexts)
 
-    def _nothing_odd(self, system: set[str]) -> list[pl.Expr]:
+    def _nothing_odd(self, system: set[str]) -> pl.Expr:
         """What a plain report has, beyond the rules."""
         key = pl.col("source_key")
         tidy = (key.str.len_chars() <= SOURCE_KEY_MAX) & (key.str.strip_chars() == key) & (key != "")
@@ -61,18 +62,19 @@ class Checker:
             for f in self._dataset.fields
             if f.form == "date"
         ]
-        return [
+        return pl.all_horizontal(
             key.is_null() | (tidy & ~key.str.contains(r"\p{Cc}")),
             pl.col("received_ms").is_between(0, _LAST_MS),
             *[~e for e in odd],
-        ]
+        )
 
     def _open(self, frame: pl.DataFrame) -> pl.DataFrame:
         moment = pl.from_epoch("received_ms", time_unit="ms").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
         frame = frame.with_columns(received_at=moment, received_on=moment.dt.convert_time_zone(self._zone).dt.date())
         for f in self._dataset.fields:
             if f.sealed:
-                frame = frame.with_columns(self._opened(frame, f.column)).filter(pl.col(f.column).ne_missing(""))
+                frame = frame.with_columns(self._opened(frame, f.column))
+                frame = kept(frame, frame[f.column].ne_missing(""))
         return frame
 
     def _opened(self, frame: pl.DataFrame, column: str) -> pl.Series:
@@ -93,17 +95,17 @@ class Checker:
 
     def _judge(self, frame: pl.DataFrame, doubts: pl.Series, contexts: Contexts) -> pl.DataFrame:
         said: list[str | None] = [None] * len(frame)
-        keep = [True] * len(frame)
+        good = [True] * len(frame)
         for i in doubts.arg_true():
             row = frame.row(i, named=True)
             values = {c: row[c] for c in self._columns if row[c] is not None}
             odd = any(isinstance(v, str) and (not v.strip() or not v.isprintable()) for v in values.values())
             if odd or holds_resident_number(row["source_key"] or ""):
-                keep[i] = False  # what no sender of ours produces: `credit_consumer.check` knows what to say
+                good[i] = False  # what no sender of ours produces: `credit_consumer.check` knows what to say
                 continue
             found = evaluate(self._dataset, values, contexts[row["unit"], row["received_on"]])
             if any(p.severity == "reject" or p.rule == NOT_REPORTABLE for p in found):
-                keep[i] = False
+                good[i] = False
             else:
                 said[i] = problems_json([discreet_problem(p, values.get(p.column)) for p in found])
-        return frame.with_columns(pl.Series("problems", said, dtype=pl.String)).filter(pl.Series(keep))
+        return kept(frame.with_columns(pl.Series("problems", said, dtype=pl.String)), pl.Series(good))

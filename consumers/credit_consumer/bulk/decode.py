@@ -15,6 +15,7 @@ from credit_schemas.envelope import CONTENT_TYPE, SPEC_VERSION
 
 from ..decode import Message, received
 from .block import BlockReader
+from .frames import kept
 
 # What `envelope.write_headers` writes, in its order; another order or one header more is no fault, but goes row by row.
 _NAMES = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type")
@@ -71,15 +72,15 @@ class Decoder:
             `ce_id` (16 bytes), `produced_at`, `received_ms` (Unix milliseconds).
         """
         size = FRAME.size
-        frame, read = self._readers[dataset].read([origins[at].record.value[size:] for at in rows])
-        kept = [rows[i] for i in read]
-        if not kept:
+        frame, good = self._readers[dataset].read([origins[at].record.value[size:] for at in rows])
+        places = [rows[i] for i in good]
+        if not places:
             return frame
-        records = [origins[at].record for at in kept]
+        records = [origins[at].record for at in places]
         told = pl.DataFrame(
             {
-                "at": pl.Series(kept, dtype=pl.Int64),
-                "unit": [origins[at].unit for at in kept],
+                "at": pl.Series(places, dtype=pl.Int64),
+                "unit": [origins[at].unit for at in places],
                 "said_id": pl.Series([r.headers[1][1] for r in records], dtype=pl.Binary),
                 "said_time": pl.Series([r.headers[4][1] for r in records], dtype=pl.Binary),
                 "received_ms": pl.Series([r.timestamp for r in records], dtype=pl.Int64),
@@ -94,7 +95,8 @@ class Decoder:
             .str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="us", time_zone="UTC", strict=False),
         )
         whole = pl.col("ce_id").is_not_null() & pl.col("produced_at").is_not_null()
-        return frame.hstack(told.drop("said_id", "said_time")).filter(whole)
+        read = frame.hstack(told.drop("said_id", "said_time"))
+        return kept(read, read.select(whole).to_series())
 
 
 def _readable(codec: Codec, frame: bytes) -> Callable[[bytes], bool]:

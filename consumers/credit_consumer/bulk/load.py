@@ -20,13 +20,14 @@ from ..normalise import Person, Subject
 from ..people import People, Said, enter
 from .copying import copy_frame
 from .decode import Origin
+from .frames import kept
 from .normalise import Bulk
 
 
 def load_bulk(cur: cursor, bulk: Bulk, origins: Sequence[Origin]) -> list[int]:
     """Write the rows that are new records; returns the places of the others, which nothing was written of."""
     known = _known(cur, bulk)
-    rows, left = bulk.frame.filter(~known), bulk.frame.filter(known)["at"].to_list()
+    rows, left = kept(bulk.frame, ~known), bulk.frame["at"].filter(known).to_list()
     if not rows.is_empty():
         dataset = bulk.dataset
         rows = _landing(rows, dataset, origins)

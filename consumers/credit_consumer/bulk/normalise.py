@@ -19,6 +19,7 @@ from credit_schemas.publicity import Publicity, publicity_of
 
 from ..normalise import Center, Person, Subject, person_of, registration_of, subject_of
 from .codes import usccs_fine
+from .frames import filled
 from .screen import SPAN_ROLES
 
 # Document numbers that are in normal form already: a year in its brackets, the rest letters, digits, Han and hyphens.
@@ -50,13 +51,13 @@ class Normaliser:
 
     def __init__(self, dataset: Dataset, center: Center) -> None:
         self._dataset, self._center = dataset, center
-        self._content, self._coded_key = _content(dataset), _coded_key(dataset)
+        self._coded_key = _coded_key(dataset)
         self._public: dict[tuple[Any, ...], Publicity] = {}
 
     def normalise(self, frame: pl.DataFrame) -> Bulk:
         """Digest, seal and reckon."""
         dataset, center = self._dataset, self._center
-        frame = frame.with_columns(content_digest=_digests(frame, self._content, center.digests.of_content))
+        frame = frame.with_columns(content_digest=_digests(frame, _content(frame, dataset), center.digests.of_content))
         frame = _documents(frame, dataset)
         lookups, persons = _persons(frame, dataset, center)
         keys, named, subjects = _keys(frame, dataset, center, lookups, self._coded_key)
@@ -115,9 +116,10 @@ def _text(f: Field) -> pl.Expr:
     return column.dt.strftime("%Y-%m-%d") if f.form == "date" else column.cast(pl.String)
 
 
-def _content(dataset: Dataset) -> pl.Expr:
+def _content(frame: pl.DataFrame, dataset: Dataset) -> pl.Expr:
     """As `keys.content_digest` puts it together: the filled columns under their names."""
-    cells = [pl.lit(f"{f.column}=") + _text(f) for f in dataset.fields]
+    used = set(filled(frame, [f.column for f in dataset.fields]))
+    cells = [pl.lit(f"{f.column}=") + _text(f) for f in dataset.fields if f.column in used]
     return pl.concat_str([pl.lit(dataset.id), *cells], separator=SEP, ignore_nulls=True)
 
 
@@ -189,22 +191,21 @@ def _keys(
     """Natural keys, whom each row is about, and those subjects."""
     digests = center.digests
     coded = _coded(frame, dataset)
-    rows = frame.filter(coded)
-    keys = [digests.of_record(text) for text in _cells(rows, coded_key)]
-    named: list[bytes | None] = [None] * len(rows)
+    keys = [digests.of_record(text) if text is not None else b"" for text in _cells(frame, coded_key)]
+    named: list[bytes | None] = [None] * len(frame)
     subjects: dict[bytes, Subject] = {}
     code = dataset.column("subject.code")
     if code and dataset.column("subject.name"):
-        lookups_of = {c: digests.subject(("code", c)) for c in rows[code].unique()}
-        named = [lookups_of[c] for c in rows[code]]
+        lookups_of = {c: digests.subject(("code", c)) for c in frame[code].filter(coded).unique()}
+        named = [lookups_of.get(c) for c in frame[code]]
         subjects = {k: Subject(k, "code", c, None, None, None, None) for c, k in lookups_of.items()}
-    # The others one by one, and into their places.
+    # The others one by one.
     for i in (~coded).arg_true():
         row = frame.row(i, named=True)
         values = {f.column: row[f.column] for f in dataset.fields if row[f.column] is not None}
-        keys.insert(i, digests.record(dataset, values, row["unit"]))
+        keys[i] = digests.record(dataset, values, row["unit"])
         subject = subject_of(dataset, values, row["unit"], digests, {c: found[i] for c, found in lookups.items()})
-        named.insert(i, subject.lookup if subject else None)
+        named[i] = subject.lookup if subject else None
         if subject is not None:
             subjects[subject.lookup] = subject
     return keys, named, subjects

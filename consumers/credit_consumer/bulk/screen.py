@@ -25,6 +25,7 @@ from credit_schemas.rule_kinds import ODD, Context
 from credit_schemas.rules import Rule, compiled_rules
 
 from .codes import org_parts_fine, usccs_fine
+from .frames import filled
 
 # What a resident's number looks like before anything is checked, full-width digits included (`personal.LONG`).
 _LONG = r"[0-9０-９](?:[\s\-\x{2010}-\x{2015}]*[0-9XxＸｘ０-９]){14}"
@@ -71,9 +72,10 @@ class Screen:
             frame: The dataset's columns, sealed numbers in clear; `unit`, `received_on`.
             contexts: What is known beyond the row, by unit and day.
         """
-        blank = [pl.col(c).str.strip_chars() == "" for c in self._texts]
-        text = pl.concat_str(self._texts, separator=_BETWEEN, ignore_nulls=True).str.contains(_CONTROL)
-        number = pl.concat_str([*self._free, "source_key"], separator=_BETWEEN, ignore_nulls=True).str.contains(_LONG)
+        texts, free = filled(frame, self._texts), [*filled(frame, self._free), "source_key"]
+        blank = [pl.col(c).str.strip_chars() == "" for c in texts]
+        text = pl.concat_str(texts, separator=_BETWEEN, ignore_nulls=True).str.contains(_CONTROL)
+        number = pl.concat_str(free, separator=_BETWEEN, ignore_nulls=True).str.contains(_LONG)
         said = [self._expression, *blank, text, number]
         doubt = frame.select(pl.any_horizontal(*[e.fill_null(value=False) for e in said]).alias("doubt"))["doubt"]
         for rule, active in self._tests:
