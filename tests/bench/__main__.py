@@ -92,6 +92,9 @@ def _loading(results: dict[str, Any]) -> None:
     results["details"]["Rows to a CPU second of client, broker and database, start-up included"] = {
         name: f"{found:,.0f}" for name, found in told["rows_per_cpu_s"].items()
     }
+    results["details"]["Rows to a commit (half of the rows came in commits of at least so many)"] = told[
+        "rows_to_a_commit"
+    ]
     results["rows_of_a_run"] = told["rows_of_a_run"]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from bench import copy_limit, single_table
 from bench.peers import debezium, one_table, quix
-from bench.stack import Bench, Consumed, Event, finished, rate
+from bench.stack import Bench, Commit, Consumed, Event, finished, rate
 
 # Two consumers come one after the other and share the units anew; by then this part of the backlog is through.
 BOTH_WARM = 0.4
@@ -62,6 +62,7 @@ def measure(
     fill_topics(bench, events, peers)
     rates: dict[str, list[float]] = {}
     by_cpu: dict[str, list[float]] = {}
+    a_commit: dict[str, int] = {}
     peaks: list[float] = []
     limit_rows: dict[str, int] = {}
 
@@ -77,7 +78,9 @@ def measure(
         before = bench.cpu_s()
         load(bench, topic, len(events), table)
         note_cpu(name, before)
-        note(name, rate(bench.commits(table)))
+        commits = bench.commits(table)
+        a_commit[name] = rows_to_a_commit(commits)
+        note(name, rate(commits))
         bench.execute(f"DROP TABLE {table}")
 
     for _ in range(rounds):
@@ -86,6 +89,7 @@ def measure(
         ran = road(bench, len(events))
         note_cpu("road", before)
         note("road", ran.rows_per_s)
+        a_commit["road"] = rows_to_a_commit(bench.commits("core.penalty"))
         peaks.append(ran.told.peak_mb)
         taken = copy_limit.dump(bench)
         before = bench.cpu_s()
@@ -103,10 +107,22 @@ def measure(
     return {
         "rates": rates,
         "rows_per_cpu_s": {name: statistics.median(found) for name, found in by_cpu.items()},
+        "rows_to_a_commit": a_commit,
         "ratios": ratios(rates),
         "consumer_peak_mb": max(peaks),
         "rows_of_a_run": limit_rows,
     }
+
+
+def rows_to_a_commit(commits: Sequence[Commit]) -> int:
+    """The size of commit by which most rows came: half of them in commits of at least so many."""
+    sizes = sorted((c.rows for c in commits), reverse=True)
+    half, seen = sum(sizes) / 2, 0
+    for size in sizes:
+        seen += size
+        if seen >= half:
+            return size
+    return 0
 
 
 def ratios(rates: dict[str, list[float]]) -> dict[str, float]:

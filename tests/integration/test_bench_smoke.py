@@ -58,6 +58,7 @@ def test_road_copy_two_consumers_and_the_upsert_alone_do_all_their_work(bench: B
     assert set(told["ratios"]) == {"road_vs_copy_limit", "two_consumers_vs_one"}
     assert told["rows_of_a_run"]["landing.event"] == told["rows_of_a_run"]["core.penalty"] == ROWS
     assert told["consumer_peak_mb"] > 0
+    assert 0 < told["rows_to_a_commit"]["single_table"] <= bench.batch
 
 
 def test_waits_to_visible_and_to_polled_are_those_of_every_event(bench: Bench) -> None:
