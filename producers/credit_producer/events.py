@@ -27,11 +27,12 @@ from credit_schemas.personal import without_numbers
 from credit_schemas.problems import Problem
 from credit_schemas.sealing import Sealer
 from credit_schemas.topics import intake_topic
-from credit_schemas.uuid7 import uuid7
+from credit_schemas.uuid7 import uuid7_texts
 
 from .errors import BadTarget
 from .spool import SpoolEvent
 
+IDS_AT_ONCE = 256
 # Where `write_headers` puts the id.
 ID_PLACE = 1
 REFUSAL_SCHEMA = 1  # the schema id of refusal.v1.avsc
@@ -87,6 +88,25 @@ class Place:
 NOWHERE = Place()
 
 
+class _Moment:
+    """What the events of one moment share; a call of the SDK has a moment of its own, so threads share none."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+        self.time_ms = round(moment.timestamp() * 1000)
+        self.headers: dict[tuple[str, str], Headers] = {}
+        # Ids drawn, the next one last: one for a single event, for a long batch soon by the hundred.
+        self._ids: list[str] = []
+        self._block = 1
+
+    def next_id(self) -> str:
+        """A new id of this moment, larger than those before."""
+        if not self._ids:
+            self._ids = uuid7_texts(self._block, self.time_ms)[::-1]
+            self._block = min(2 * self._block, IDS_AT_ONCE)
+        return self._ids.pop()
+
+
 class EventMaker:
     """Makes the events of one unit."""
 
@@ -99,10 +119,7 @@ class EventMaker:
         self._topic = intake_topic(county, unit)
         self._words: dict[str, frozenset[str]] = {}
         self._contexts: dict[str, list[tuple[str, str]]] = {}
-        # Of the moment in hand and of what is done to which dataset: the headers that all its events share.
-        self._moment: datetime | None = None
-        self._time_ms = 0
-        self._shared: dict[tuple[str, str], Headers] = {}
+        self._moment = _Moment(datetime.fromtimestamp(0, UTC))
 
     def record(
         self,
@@ -209,16 +226,17 @@ class EventMaker:
         place: Place,
         replaces: str | None = None,
     ) -> SpoolEvent:
-        if moment is not self._moment:
-            self._moment, self._time_ms, self._shared = moment, round(moment.timestamp() * 1000), {}
-        ce_id = str(uuid7(self._time_ms))
+        at = self._moment
+        if at.moment is not moment:
+            at = self._moment = _Moment(moment)
+        ce_id = at.next_id()
         return SpoolEvent(
             ce_id,
             self._topic,
             key,
             value,
-            self._headers(dataset, act, ce_id, moment, replaces),
-            self._time_ms,
+            self._headers(at, dataset, act, ce_id, replaces),
+            at.time_ms,
             dataset,
             act,
             digest,
@@ -227,13 +245,14 @@ class EventMaker:
             place.line,
         )
 
-    def _headers(self, dataset: str, act: str, ce_id: str, moment: datetime, replaces: str | None) -> Headers:
+    def _headers(self, at: _Moment, dataset: str, act: str, ce_id: str, replaces: str | None) -> Headers:
         """The headers of an event: those that all events of this kind and moment share, and its id."""
         if replaces:
-            return write_headers(self._envelope(dataset, act, ce_id, moment, replaces))
-        shared = self._shared.get((dataset, act))
+            return write_headers(self._envelope(dataset, act, ce_id, at.moment, replaces))
+        shared = at.headers.get((dataset, act))
         if shared is None:
-            shared = self._shared[dataset, act] = write_headers(self._envelope(dataset, act, ce_id, moment, None))
+            shared = write_headers(self._envelope(dataset, act, ce_id, at.moment, None))
+            at.headers[dataset, act] = shared
         headers = shared.copy()
         headers[ID_PLACE] = ("ce_id", ce_id.encode())
         return headers

@@ -21,8 +21,10 @@ LENGTHS = 8192
 LONG = range(-(1 << 63), 1 << 63)
 INT = range(-(1 << 31), 1 << 31)
 
+# Sets of fields remembered for each schema.
+SHAPES = 512
 # The place of a name the schema does not have.
-NOWHERE = (0, None)
+NOWHERE: tuple[int, None] = (0, None)
 
 Writer = Callable[[Mapping[str, Any]], bytes | None]
 Encoder = Callable[[Any], bytes | None]
@@ -45,10 +47,7 @@ _PREFIX = [VALUE + zigzag(n) for n in range(LENGTHS)]
 def _text(value: Any) -> bytes | None:
     if type(value) is not str:
         return None
-    try:
-        raw = value.encode()
-    except UnicodeEncodeError:  # half a surrogate pair: fastavro says so
-        return None
+    raw = value.encode()
     size = len(raw)
     return (_PREFIX[size] if size < LENGTHS else VALUE + zigzag(size)) + raw
 
@@ -99,25 +98,28 @@ def flat_writer(schema: Mapping[str, Any], frame: bytes) -> Writer | None:
     places = {f["name"]: (n, _PLAIN.get(_kind(f["type"][1]))) for n, f in enumerate(schema["fields"], 1)}
     empty = [frame, *([NULL] * len(places))]
 
+    known: dict[tuple[str, ...], list[tuple[int, Encoder | None]]] = {}
+
     def write(value: Mapping[str, Any]) -> bytes | None:
+        shape = tuple(value)
+        found = known.get(shape)
+        if found is None:
+            if len(known) >= SHAPES:
+                known.clear()
+            found = known[shape] = [places.get(name, NOWHERE) for name in shape]
         out = empty.copy()
-        for name, content in value.items():
-            place, encode = places.get(name, NOWHERE)
-            if encode is None or content is None:
-                if content is None and place:
-                    continue
-                return None
-            if encode is _text and type(content) is str:  # most values: no call for them
-                try:
+        try:
+            for content, (place, encode) in zip(value.values(), found, strict=True):
+                if encode is _text and type(content) is str:  # most values: no call for them
                     text = content.encode()
-                except UnicodeEncodeError:
-                    return None
-                out[place] = (_PREFIX[len(text)] if len(text) < LENGTHS else VALUE + zigzag(len(text))) + text
-                continue
-            raw = encode(content)
-            if raw is None:
-                return None
-            out[place] = raw
+                    out[place] = (_PREFIX[len(text)] if len(text) < LENGTHS else VALUE + zigzag(len(text))) + text
+                elif content is not None or not place:
+                    raw = encode(content) if encode else None
+                    if raw is None:
+                        return None
+                    out[place] = raw
+        except UnicodeEncodeError:  # half a surrogate pair: fastavro says so
+            return None
         return b"".join(out)
 
     return write

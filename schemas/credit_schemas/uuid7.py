@@ -82,6 +82,20 @@ def uuid7_bytes(count: int) -> list[bytes]:
     return [_number(first + i, int.from_bytes(random[4 * i : 4 * i + 4])).to_bytes(16) for i in range(count)]
 
 
+def uuid7_texts(count: int, now_ms: int) -> list[str]:
+    """Return ``count`` new UUIDv7 in growing order as text, stamped as by ``uuid7(now_ms)``.
+
+    Raises:
+        ValueError: if ``now_ms`` does not fit into 48 bits.
+    """
+    if not 0 <= now_ms <= _MAX_MS:
+        raise ValueError("now_ms must be Unix milliseconds of at most 48 bits")
+    first = _given.next(now_ms, follow_clock=False, count=count)
+    random = os.urandom(4 * count)
+    digits = [f"{_number(first + i, int.from_bytes(random[4 * i : 4 * i + 4])):032x}" for i in range(count)]
+    return [f"{d[:8]}-{d[8:12]}-{d[12:16]}-{d[16:20]}-{d[20:]}" for d in digits]
+
+
 def _number(state: int, random: int) -> int:
     milliseconds, counter = state >> _COUNTER_BITS, state & ((1 << _COUNTER_BITS) - 1)
     # unix_ts_ms 48 | version 4 | counter, high 12 | variant 2 | counter, low 30 | random 32
