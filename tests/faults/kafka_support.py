@@ -44,7 +44,7 @@ class Running:
     def end(self) -> None:
         """In good order: it leaves the group at once."""
         self.process.terminate()
-        assert self.process.wait(30) == 0, self.said.read_text("utf-8")[-2000:]
+        assert self.process.wait(90) == 0, self.said.read_text("utf-8")[-2000:]
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def ends(world: World, units: Iterable[str]) -> dict[str, int]:
     return {p.topic: end for p, end in found.items()}
 
 
-def wait_for_the_end(world: World, units: Iterable[str], timeout_s: float = 60.0) -> float:
+def wait_for_the_end(world: World, units: Iterable[str], timeout_s: float = 180.0) -> float:
     """Wait until the stored positions have reached the ends of the topics; returns how many seconds it took."""
     wanted, began = ends(world, units), time.monotonic()
     newest = (

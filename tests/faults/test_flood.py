@@ -67,7 +67,7 @@ def test_a_flood_of_duplicates_changes_neither_core_nor_figures_and_each_is_answ
     sent = publish(world, flooded(events, random.Random(6)))
     assert sent == TIMES * size
     with running(world, tmp_path, "one") as one, running(world, tmp_path, "two") as two:
-        wait_until(lambda: world.query("SELECT 1 FROM landing.event LIMIT 1"), "they load", 60)
+        wait_until(lambda: world.query("SELECT 1 FROM landing.event LIMIT 1"), "they load", 180)
         began = time.monotonic()
         wait_for_the_end(world, UNITS, 120 + sent / 500)
         took = time.monotonic() - began

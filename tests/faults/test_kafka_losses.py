@@ -93,7 +93,7 @@ def test_a_topic_made_anew_is_read_from_its_start_and_resending_repairs_it(
     with running(world, tmp_path, "one") as one, running(world, tmp_path, "two") as two:
         others.send(400, OTHERS)
         wait_for_the_end(world, UNITS)
-        wait_until(lambda: len(asked_again(world)) > asked, "the unit is asked")
+        wait_until(lambda: len(asked_again(world)) > asked, "the unit is asked", 90)
         assert asked_again(world)[asked:] == [unit]
         assert (landed(world, known), landed(world, later), landed(world, lost)) == (60, new, 0)
         tell(world)
@@ -132,7 +132,7 @@ def test_expired_retention_is_a_gap_of_the_exact_count_and_resending_repairs_it(
     began = time.monotonic()
     with running(world, tmp_path, "one") as one, running(world, tmp_path, "two") as two:
         wait_for_the_end(world, UNITS)
-        wait_until(lambda: len(asked_again(world)) >= asked + 2, "the units are asked")
+        wait_until(lambda: len(asked_again(world)) >= asked + 2, "the units are asked", 90)
         assert set(gaps(world)[gaps_before:]) == wanted
         assert [landed(world, d.made) for d in departments] == [80 - 27, 80 - 50, 80]
         tell(world)
@@ -187,7 +187,7 @@ def test_what_goes_under_a_running_consumer_is_told_and_repaired(
                 recreate(world, kafka_admin, LIVE)
             for each in (one, two):
                 each.process.send_signal(signal.SIGCONT)
-            wait_until(lambda asked=asked: len(asked_again(world)) > asked, "the unit is asked", 60)
+            wait_until(lambda asked=asked: len(asked_again(world)) > asked, "the unit is asked", 180)
             wait_for_the_end(world, UNITS)
             ids = {e["ce_id"] for e in world.query("SELECT ce_id FROM landing.event")}
             seen = [event for event in log if event.ce_id in ids]

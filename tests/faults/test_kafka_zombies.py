@@ -69,16 +69,16 @@ def test_paused_zombie_applies_no_offset_twice(world, tmp_path, events_wanted, f
             before = landed(world)
             hold(world, f"p{n}")
             sent += traffic.send(200)
-            wait_until(lambda n=n: holds_a_batch(world, f"p{n}"), "the zombie has a batch in its hands", 60)
+            wait_until(lambda n=n: holds_a_batch(world, f"p{n}"), "the zombie has a batch in its hands", 180)
             zombie.process.send_signal(signal.SIGSTOP)
             if first == "zombie":
                 hold(world, f"p{n + 1}")
             owner = begin(stack, world, tmp_path, f"p{n + 1}")
             if first == "zombie":
-                wait_until(lambda n=n: holds_a_batch(world, f"p{n + 1}"), "the new owner has it too", 60)
+                wait_until(lambda n=n: holds_a_batch(world, f"p{n + 1}"), "the new owner has it too", 180)
                 assert landed(world) == before
                 wake(world, zombie, f"p{n}")
-                wait_until(lambda before=before: landed(world) > before, "the zombie writes")
+                wait_until(lambda before=before: landed(world) > before, "the zombie writes", 90)
                 let_go(world, f"p{n + 1}")
                 loser = owner
             else:
@@ -86,7 +86,7 @@ def test_paused_zombie_applies_no_offset_twice(world, tmp_path, events_wanted, f
                 wake(world, zombie, f"p{n}")
                 loser = zombie
             woken = time.monotonic()
-            wait_until(lambda loser=loser: loser.fenced() > 0, "the fence finds no row", 60)
+            wait_until(lambda loser=loser: loser.fenced() > 0, "the fence finds no row", 180)
             wait_for_the_end(world, UNITS)
             took.append(time.monotonic() - woken)
             zombie.end()
@@ -112,7 +112,7 @@ def test_three_groups_that_all_own_every_topic_apply_each_offset_once(world, tmp
         # In pieces: whoever is slow to start would find a backlog read and no race to lose.
         while (lost_races := sum(r.fenced() for r in rivals)) < wanted:
             sent += traffic.send(200)
-            took = max(took, wait_for_the_end(world, UNITS, 60))
+            took = max(took, wait_for_the_end(world, UNITS))
         for rival in rivals:
             rival.end()
     counted = accounts(world, fold(world, UNITS)) | {"events": sent}

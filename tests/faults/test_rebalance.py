@@ -51,7 +51,7 @@ class Crew:
         self.kills += what in ("kill", "freeze")
         if what == "end":
             one.process.terminate()
-            one.process.wait(60)
+            one.process.wait(90)
         elif what == "kill":
             one.kill()
         elif what == "freeze":
@@ -91,7 +91,7 @@ def test_a_storm_of_reassignments_under_a_backlog_loses_and_repeats_nothing(
     try:
         for _ in range(AT_MOST):
             crew.join()
-        wait_until(lambda: world.query("SELECT 1 FROM landing.event LIMIT 1"), "the first of them loads", 60)
+        wait_until(lambda: world.query("SELECT 1 FROM landing.event LIMIT 1"), "the first of them loads", 180)
         for _ in range(things):
             crew.one_thing_happens()
             sent += traffic.send(events_wanted // 2 // things)

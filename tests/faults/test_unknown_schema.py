@@ -94,8 +94,10 @@ def test_unknown_schemas_are_parked_while_good_events_go_on_and_are_replayed_in_
     thread.start()
     try:
         world.publish(events)
-        wait_until(lambda: world.one("SELECT count(*) FROM landing.event")[0] == len(good), "good ones do not wait", 60)
-        wait_until(lambda: len(letters(world)) == len(parked), "the others are parked", 60)
+        wait_until(
+            lambda: world.one("SELECT count(*) FROM landing.event")[0] == len(good), "good ones do not wait", 180
+        )
+        wait_until(lambda: len(letters(world)) == len(parked), "the others are parked", 180)
     finally:
         stop.set()
         thread.join(20)
