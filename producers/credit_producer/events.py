@@ -139,14 +139,19 @@ class EventMaker:
         `replaces` is the event of an earlier row of the same file about the same record.
         """
         values = checked.values
-        sealed = dict(values)
+        content: dict[str, Any] = values
         for column, context in self._sealed_columns(dataset):
             if values.get(column) is not None:
-                sealed[column] = self._sealer.seal(values[column], context)
-        system: dict[str, Any] = {"source_key": source_key, "reason": reason, "original": checked.original}
+                content = {**content, column: self._sealer.seal(values[column], context)}
+        if source_key:
+            content = {**content, "source_key": source_key}
+        if reason:
+            content = {**content, "reason": reason}
+        if checked.original:
+            content = {**content, "original": checked.original}
         digest = content_digest(self._salt, dataset, values)
         if target:
-            system["target"] = self._sealed_target(dataset, target)
+            content = {**content, "target": self._sealed_target(dataset, target)}
             digest = self._digest("act", act, digest.hex(), reason, *map(str, asdict(target).values()))
         return self._event(
             dataset.id,
@@ -155,7 +160,7 @@ class EventMaker:
             key=producer_key(
                 self._salt, dataset, values, self._unit, source_key or (target.source_key if target else None)
             ),
-            value=self._catalogue.codec.encode(dataset.schema_id, sealed | {k: v for k, v in system.items() if v}),
+            value=self._catalogue.codec.encode(dataset.schema_id, content),
             digest=digest,
             place=place,
             replaces=replaces,

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from credit_local.certificates import ensure_certificates
-from credit_producer import CreditProducer, Target
+from credit_producer import CreditProducer, Target, record_batches
 from credit_producer.cli import cli
 from credit_producer.errors import NotAllowed, Unanswered, Unreachable, Untrusted
 from credit_producer.receipts import fetch_receipts
@@ -434,3 +434,52 @@ def test_waiting_for_receipts_ends_when_told(county, settings):
     assert result.exit_code == 0
     assert "还没有回执" in result.output
     assert 2 <= time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["whole batches", "record by record"])
+def test_many_rows_at_once_arrive_in_order_with_the_answers_ids_whatever_kafka_python_it_is(
+    county, settings, monkeypatch, known
+):
+    if not known:
+        monkeypatch.setattr(record_batches, "RELEASES", ())
+    rows = [numbered(n, PERSON_PENALTY if n % 7 == 0 else PENALTY) for n in range(5000)]
+    rows[3] = {**rows[3], "CF_NR": ""}  # a refusal on its way between the others
+    rows[4] = {**rows[4], "EXT_SM": "是"}  # not to be sent at all
+    with CreditProducer(UNIT) as producer:
+        answers = producer.report_many("penalty", rows, source_keys=[f"A-{n}" for n in range(5000)])
+        one_by_one = producer.report("penalty", numbered(5000), source_key="A-5000")
+        assert producer.flush() == 5000
+    records = on_topic(county)
+    assert ids(records) == [a.ce_id for a in [*answers, one_by_one] if a.ce_id]
+    assert (answers[3].verdict, answers[4].ce_id) == ("reject", None)
+    decoded = [CATALOGUE.codec.decode(r.value) for r in records]
+    assert [d.value["source_key"] for d in decoded if d.dataset == "penalty"] == [
+        f"A-{n}" for n in range(5001) if n not in (3, 4)
+    ]
+    with Spool(settings.spool) as spool:
+        assert spool.counts() == {("penalty", "sent", None): 5000}
+
+
+def test_a_mistake_in_the_middle_of_many_rows_keeps_the_batches_before_it_and_nothing_of_its_own(
+    county, settings, monkeypatch
+):
+    monkeypatch.setattr("credit_producer.sdk.BATCH", 10)
+    rows = [numbered(n) for n in range(25)]
+    rows[17] = {**rows[17], "CF_XXX": "1"}
+    with CreditProducer(UNIT) as producer:
+        with pytest.raises(ValueError, match="CF_XXX"):
+            producer.report_many("penalty", rows)
+        assert sum(producer.spool.counts().values()) == 10
+        rows[17].pop("CF_XXX")
+        producer.report_many("penalty", rows)
+    arrived = [CATALOGUE.codec.decode(r.value).value["CF_WSH"] for r in on_topic(county)]
+    assert list(dict.fromkeys(arrived)) == [r["CF_WSH"] for r in rows]
+
+
+def test_many_rows_are_taken_while_kafka_is_away(county, home):
+    configure(county, bootstrap="127.0.0.1:1")
+    with closing(CreditProducer(UNIT).open()) as producer:
+        answers = producer.report_many("penalty", [numbered(n) for n in range(6000)])
+        assert len({a.ce_id for a in answers}) == 6000
+        with pytest.raises(Unreachable, match="6000 条还没有送出"):
+            producer.flush()
