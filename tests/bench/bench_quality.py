@@ -113,17 +113,23 @@ def _timed(server: PostgresServer, world: Warehouse) -> tuple[float, float]:
 
 def _cpu(server: PostgresServer) -> float:
     """Processor seconds of this process and of the server, its ended sessions included."""
+    spent = _ticks(server)
+    while (again := _ticks(server)).keys() != spent.keys():
+        spent = again  # a session ended meanwhile: its time may have been counted twice, or not
+    return time.process_time() + sum(spent.values()) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(server: PostgresServer) -> dict[int, int]:
+    """Of each process of the server; of the first one also what its ended children took."""
     leader = processes.find(server.home, "postgres")
     assert leader
-    ticks = 0
+    found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(stat.parent.name) == leader.pid:
-                ticks += sum(map(int, fields[11:15]))  # its own, and of children that have ended
-            elif int(fields[1]) == leader.pid:
-                ticks += sum(map(int, fields[11:13]))
-    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+            pid, fields = int(stat.parent.name), stat.read_text().rpartition(")")[2].split()
+            if pid == leader.pid or int(fields[1]) == leader.pid:
+                found[pid] = sum(map(int, fields[11 : 15 if pid == leader.pid else 13]))
+    return found
 
 
 if __name__ == "__main__":
