@@ -20,6 +20,7 @@ from credit_schemas.problems import Problem
 from . import letter_statements as sql
 from .decode import REASONS, DeadLetter
 from .graveyard import bury, stored_headers, tell, unearth
+from .letter_words import UNIT
 from .load import isolated, prepare
 from .normalise import Center
 from .pipeline import prepare_message
@@ -215,7 +216,7 @@ def discard_groups(
             if not rows:
                 break
             groups.update(Group(row["unit"], row["reason"], row["schema_id"]) for row in rows)
-            tell(cur, (_given_up(row, why) for row in rows))
+            tell(cur, (_given_up(row, why) for row in rows if row["reason"] in UNIT))
         _audit(cur, who, "dead_letters_discarded", which, why, Counter(discarded=groups.total()))
     con.commit()
     return groups

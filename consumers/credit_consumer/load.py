@@ -85,10 +85,7 @@ def load(
         psycopg2.Error: The environment failed; nothing was written, unless the connection broke within COMMIT.
     """
     with con.cursor() as cur:
-        for span in sorted(spans):
-            cur.execute(sql.MOVE_POSITION, [span.after, str(span.topic_id), span.partition, span.before])
-            if cur.rowcount != 1:
-                raise Fenced(span.topic_id, span.partition)
+        _move(cur, spans)
         loaded, left = bulk.load(cur) if bulk else (0, [])
         if left:
             more, unfit = prepared([origin.message() for origin in left], center)
@@ -99,6 +96,15 @@ def load(
     counts["loaded"] += loaded
     counts["dead"] = len(dead) + len(poisoned)
     return +counts
+
+
+def _move(cur: cursor, spans: Sequence[Span]) -> None:
+    topics, partitions, before, after = zip(*spans, strict=True)
+    cur.execute(sql.MOVE_POSITIONS, [[str(t) for t in topics], list(partitions), list(before), list(after)])
+    moved = {(UUID(topic_id), partition) for topic_id, partition in cur.fetchall()}
+    for span in spans:
+        if (span.topic_id, span.partition) not in moved:
+            raise Fenced(span.topic_id, span.partition)
 
 
 def _place(event: Ready) -> tuple[UUID, int, int]:

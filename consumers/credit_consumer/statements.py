@@ -17,6 +17,16 @@ MOVE_POSITION = (
     "UPDATE ingest.position SET next_offset = %s, updated_at = now()"
     " WHERE topic_id = %s AND partition = %s AND next_offset = %s"
 )
+# The same for all partitions of a batch (lists of equal length: topic, partition, before, after) in one go; returns those
+# that were moved. They are locked in one order, so that two consumers never wait for each other in a ring.
+MOVE_POSITIONS = (
+    "WITH wanted AS (SELECT * FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[])"
+    " w (topic_id, partition, before, after)), held AS (SELECT p.topic_id, p.partition, w.after FROM ingest.position p"
+    " JOIN wanted w ON p.topic_id = w.topic_id AND p.partition = w.partition AND p.next_offset = w.before"
+    " ORDER BY p.topic_id, p.partition FOR UPDATE OF p)"
+    " UPDATE ingest.position p SET next_offset = held.after, updated_at = now() FROM held"
+    " WHERE p.topic_id = held.topic_id AND p.partition = held.partition RETURNING p.topic_id, p.partition"
+)
 # A replay writes outside the fence; holding the row keeps the topic's loads apart from it.
 HOLD_POSITION = "SELECT 1 FROM ingest.position WHERE topic_id = %s AND partition = %s FOR UPDATE"
 ADD_TOPIC = "INSERT INTO ingest.topic (topic_id, name, unit) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"

@@ -262,13 +262,13 @@ def test_a_record_takes_the_source_key_its_department_begins_to_use(world, row):
     assert record(world, mended["CF_WSH"])["revision"] == 2
 
 
-def test_an_id_of_another_unit_changes_nothing_and_tells_nothing(world, row):
+def test_an_id_of_another_unit_changes_nothing_and_tells_only_who_sent_it(world, row):
     own = world.event("market", row)
     world.feed(own)
     copied = world.event("edu", {**row, "CF_NR": "罚款1元"}, ce_id=own.ce_id)
     assert world.feed(copied) == {"dead": 1}
     assert world.one("SELECT reason FROM ingest.dead_letter WHERE unit = 'edu'")["reason"] == "id_of_another_unit"
-    assert {r["unit"] for r in world.receipts(own)} == {"market"}
+    assert [(r["unit"], r["status"]) for r in world.receipts(own)] == [("market", "loaded"), ("edu", "waiting")]
 
 
 def test_names_are_dated_history_and_never_merge_subjects(world, row):

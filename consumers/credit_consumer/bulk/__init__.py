@@ -7,3 +7,9 @@ can only be one of taking too much, and `tests/integration/test_lanes.py` compar
 
 `decode → check → normalise → load`, under the same names as the ordinary steps.
 """
+
+import os
+
+# One core is the database's while we are at work here; more threads of Polars only take turns with it, and cost memory.
+# Read when Polars is first imported, hence here.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
