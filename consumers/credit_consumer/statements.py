@@ -17,8 +17,8 @@ MOVE_POSITION = (
     "UPDATE ingest.position SET next_offset = %s, updated_at = now()"
     " WHERE topic_id = %s AND partition = %s AND next_offset = %s"
 )
-# The same for all partitions of a batch (lists of equal length: topic, partition, before, after) in one go; returns those
-# that were moved. They are locked in one order, so that two consumers never wait for each other in a ring.
+# The same for all partitions of a batch (lists of equal length: topic, partition, before, after) in one go; returns what
+# was moved. They are locked in one order, so that two consumers never wait for each other in a ring.
 MOVE_POSITIONS = (
     "WITH wanted AS (SELECT * FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[])"
     " w (topic_id, partition, before, after)), held AS (SELECT p.topic_id, p.partition, w.after FROM ingest.position p"
