@@ -17,7 +17,7 @@ MOVE_POSITION = (
     "UPDATE ingest.position SET next_offset = %s, updated_at = now()"
     " WHERE topic_id = %s AND partition = %s AND next_offset = %s"
 )
-# The same for all partitions of a batch (lists of equal length: topic, partition, before, after) in one go; returns what
+# The same for all partitions of a batch (lists of equal length: topic, partition, before, after) at once; returns what
 # was moved. They are locked in one order, so that two consumers never wait for each other in a ring.
 MOVE_POSITIONS = (
     "WITH wanted AS (SELECT * FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[])"
