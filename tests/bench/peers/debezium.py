@@ -10,6 +10,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg2.extensions
 
@@ -106,7 +107,8 @@ def _sink(bench: Bench, topic: str, table: str) -> dict[str, object]:
     s = bench.world.settings
     login = psycopg2.extensions.parse_dsn(bench.dsn)
     return {
-        "name": table,
+        # The name is the consumer group, whose offsets Kafka keeps: a second load must begin at the beginning.
+        "name": f"{table}-{uuid4().hex[:8]}",
         "config": {
             "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
             "tasks.max": "1",

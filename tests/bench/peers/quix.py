@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg2.extensions
 
@@ -35,6 +36,8 @@ def load(bench: Bench, topic: str, rows: int, table: str) -> None:
         "topic": topic,
         "table": table,
         "key": one_table.KEY,
+        # Kafka keeps a group's offsets: a second load must begin at the beginning.
+        "group": f"{table}-{uuid4().hex[:8]}",
         "rows": rows,
         "batch": BATCH,
         "state": str(bench.home / f"quix-{table}"),

@@ -18,7 +18,7 @@ app = Application(
         sasl_password=kafka["password"],
         ssl_ca_location=kafka["cafile"],
     ),
-    consumer_group=told["table"],
+    consumer_group=told["group"],
     auto_offset_reset="earliest",
     auto_create_topics=False,
     state_dir=told["state"],
