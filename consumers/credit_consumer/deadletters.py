@@ -20,7 +20,6 @@ from credit_schemas.problems import Problem
 from . import letter_statements as sql
 from .decode import REASONS, DeadLetter
 from .graveyard import bury, stored_headers, tell, unearth
-from .letter_words import UNIT
 from .load import isolated, prepare
 from .normalise import Center
 from .pipeline import prepare_message
@@ -216,7 +215,7 @@ def discard_groups(
             if not rows:
                 break
             groups.update(Group(row["unit"], row["reason"], row["schema_id"]) for row in rows)
-            tell(cur, (_given_up(row, why) for row in rows if row["reason"] in UNIT))
+            tell(cur, (_given_up(row, why) for row in rows))
         _audit(cur, who, "dead_letters_discarded", which, why, Counter(discarded=groups.total()))
     con.commit()
     return groups

@@ -38,7 +38,7 @@ def bury(cur: cursor, dead: Iterable[DeadLetter]) -> None:
         (
             (d.message.unit, d.message.headers, "waiting", _kept(d.message), _problem(d.reason, d.detail))
             for d in letters
-            if d.reason in UNIT and (str(d.message.topic_id), d.message.partition, d.message.offset) in new
+            if (str(d.message.topic_id), d.message.partition, d.message.offset) in new
         ),
     )
 
@@ -83,7 +83,7 @@ def _kept(m: Message) -> str:
 
 def _problem(reason: str, detail: str) -> Problem:
     # The reason in a program's word is for programs; what stands behind it is told by a person of the center.
-    text = f"{REASONS.get(reason, reason)}（{detail}）。{UNIT[reason]}"
+    text = f"{REASONS.get(reason, reason)}（{detail}）。{UNIT.get(reason, '')}"
     return Problem("", f"event.{reason}", "reject", text)
 
 

@@ -14,8 +14,7 @@ OPERATOR = {
     "database": "数据库不接受：按说明里的代码（SQLSTATE）查清原因，多半要修改本程序；修好后重放。",
     "defect": "本程序的缺陷：把说明和编号告诉维护人员，修好后重放，不用请单位重新报送。",
 }
-# The same for the unit, in its receipt. It hears nothing of an id that another unit used first: by trying out ids it
-# would learn which there are. That letter is for the operator to clear up.
+# The same for the unit, in its receipt. That an id is taken may be told: nobody finds one by trying (74 random bits).
 UNIT = {
     "envelope": "请检查报送程序写的消息头，改正后重新报送。",
     "other_county": "请换用本单位在本县的配置文件重新报送。",
@@ -23,6 +22,7 @@ UNIT = {
     "unknown_schema": "不用重新报送：中心更新后自行处理，结果另有回执。",
     "undecodable": "请更新报送程序后重新报送。",
     "unknown_key": "中心补上密钥后自行处理；请核对本单位配置里的公钥是不是中心最近发的。",
+    "id_of_another_unit": "请重新报送，让报送程序另编一个事件编号；不要复制别的单位的暂存库。",
     "database": "不用重新报送：中心查清原因后自行处理，结果另有回执。",
     "defect": "不用重新报送：中心修好后自行处理，结果另有回执。",
 }
