@@ -89,5 +89,7 @@ def test_a_flood_of_duplicates_changes_neither_core_nor_figures_and_each_is_answ
     assert [i for i in settled if named[i] != {log.events[i][1]}] == []
     assert figures_of(world, flooding) == figures_of(world, calm)
     assert any(figures_of(world, calm))
-    fault = f"duplicate flood, each ten times ({sent / took:.0f}/s)"
+    # Of a flood of a batch or two a rate says nothing: the clock starts when the first is in.
+    rate = f" ({sent / took:.0f}/s)" if sent > 50_000 else ""
+    fault = f"duplicate flood, each ten times{rate}"
     fault_table(fault=fault, kills=0, **counted, seconds_to_recover=took)
