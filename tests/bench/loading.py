@@ -13,7 +13,7 @@ from bench.stack import Bench, Commit, Consumed, Event, finished, rate
 # Two consumers come one after the other and share the units anew; by then this part of the backlog is through.
 BOTH_WARM = 0.4
 # Each of two must have done at least this part, or the figure would be of one.
-BOTH_SHARE = 0.3
+BOTH_SHARE = 0.2
 PEERS = ("debezium", "quix")
 
 
