@@ -16,6 +16,7 @@ from credit_schemas.county import County
 from credit_schemas.county_errors import UnknownUnit
 from credit_schemas.dataset import Dataset
 from credit_schemas.envelope import STATE_ACTS
+from credit_schemas.masking import quote
 from credit_schemas.obligations import annex_rows
 from credit_schemas.personal import discreet, holds_resident_number, without_numbers
 from credit_schemas.problems import NOT_REPORTABLE, Problem
@@ -27,6 +28,9 @@ from .decode import Arrived, DeadLetter
 
 # A source key is a department's own key, indexed with its unit; an index entry ends at 2,700 bytes.
 SOURCE_KEY_MAX = 200
+# What a refusal may say: more than any door of ours says, and little enough for a receipt (Kafka takes 1 MB).
+PROBLEMS_MAX, WORD_MAX, MESSAGE_MAX = 50, 100, 500
+UNSAID = "报送程序退回了这一行，没有写明原因。"
 REFUSAL = "refusal"
 QUOTED = re.compile("“([^”]+)”")
 
@@ -96,9 +100,15 @@ def _refusal(event: Arrived, catalogue: Catalogue) -> Checked:
         return _rejected(event, [Problem("", "event.dataset", "reject", "退回通知的事件头与内容不一致。")])
     if value["dataset"] not in catalogue.datasets:
         return _rejected(event, [Problem("", "event.dataset", "reject", "退回通知里的数据集不在目录里。")])
-    # The door's own words; another producer's may quote a cell, and a cell may hold a number.
-    problems = [Problem(p["column"], p["rule"], p["severity"], discreet(p["message"])) for p in value["problems"]]
-    return _rejected(event, problems)
+    told = [_told(p) for p in value["problems"][:PROBLEMS_MAX]]
+    return _rejected(event, told or [Problem("", "door.refused", "reject", UNSAID)])
+
+
+def _told(p: dict[str, Any]) -> Problem:
+    """The door's own words. Another program's may quote a cell, and a cell may hold a number; or they may have no end."""
+    name, rule = discreet(p["column"][:WORD_MAX]), discreet(p["rule"][:WORD_MAX])
+    message = discreet(p["message"][:MESSAGE_MAX]) or UNSAID
+    return Problem(name, rule, "warn" if p["severity"] == "warn" else "reject", message)
 
 
 def _open(event: Arrived, dataset: Dataset, opener: Opener) -> tuple[dict[str, Any], list[Problem | DeadLetter]]:
@@ -188,7 +198,13 @@ def discreet_problem(problem: Problem, cell: Any) -> Problem:
     """A problem that quotes nothing of its cell: columns may have slipped, and the cell be a name or a number."""
     text = without_numbers(problem.message)
     if isinstance(cell, str):
-        text = QUOTED.sub(lambda quoted: "“…”" if quoted.group(1) in cell else quoted.group(), text)
+
+        def hidden(quoted: re.Match[str]) -> str:
+            said = quoted.group(1)
+            cut = said.endswith("…") and said == quote(cell)  # as a long cell is quoted
+            return "“…”" if cut or said in cell else quoted.group()
+
+        text = QUOTED.sub(hidden, text)
     return problem._replace(message=text)
 
 

@@ -169,6 +169,8 @@ def _open_epoch(cur: cursor, p: TopicPartition, topic_id: UUID, begin: int, sinc
         log.warning("topic %s was created again: a new epoch begins at %d", p.topic, begin)
         note = "报送主题被重建，重建前的数据可能没有到达中心；请重新发送。"
         cur.execute(sql.ADD_RESEND, [str(uuid7()), unit_of_intake_topic(p.topic), note, since])
+        if begin > 0:
+            cur.execute(sql.ADD_GAP, [str(topic_id), p.partition, 0, begin])
     elif begin > 0:
         _gap(cur, p.topic, p.partition, topic_id, 0, begin, since)
     return begin

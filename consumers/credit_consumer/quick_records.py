@@ -145,13 +145,14 @@ def _template(data: bytes, headers: Headers) -> _Template | None:
     names = [name for name, _ in headers]
     if names.count("ce_id") != 1 or names.count("ce_time") != 1 or any(v is None for _, v in headers):
         return None
-    written = [len(headers) << 1]
+    if len(headers) >= 1 << 6:
+        return None  # a number of two bytes: leave it to the client
     places = {}
-    out = bytearray(written)
+    out = bytearray([len(headers) << 1])
     for name, value in headers:
         for part in (name.encode(), value or b""):
-            if len(part) >= 1 << 6 or len(headers) >= 1 << 6:
-                return None  # a length of two bytes: leave it to the client
+            if len(part) >= 1 << 6:
+                return None
             out.append(len(part) << 1)
             places[name] = (len(out), len(out) + len(part))
             out += part

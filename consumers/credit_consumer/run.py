@@ -114,6 +114,8 @@ class Consumer:
                 # Range would give 40 one-partition topics to the first of two consumers (TRAPS, Kafka).
                 "partition_assignment_strategy": [RoundRobinPartitionAssignor],
                 "allow_auto_create_topics": False,
+                # A restarted broker is back in seconds; the client's own ceiling of 30 s would double the outage.
+                "reconnect_backoff_max_ms": 1000,
                 "metadata_max_age_ms": METADATA_AGE_MS,
                 "max_poll_records": BATCH_EVENTS,
                 "fetch_max_bytes": FETCH_BYTES,
@@ -134,7 +136,7 @@ class Consumer:
             self.unplace(e.args[0])
             return 0
         except LogTruncationError as e:
-            return self._halt(e.args[0], "Kafka 丢失了已读的数据（日志被截断）；请核查后再恢复读取。")
+            return self._truncated(e.divergent_offsets)
         except Unreadable as e:
             return self._halt([e.partition], f"有 Kafka 客户端读不出的记录（{e.kind}）；请核查后再恢复读取。")
         except KafkaError as e:
@@ -312,6 +314,19 @@ class Consumer:
                 self._halt_topic(self._positions[partition].topic_id, why)
         self.unplace(partitions)
         return 0
+
+    def _truncated(self, partitions: Iterable[TopicPartition]) -> int:
+        """A log ends before what was read of it: the topic was made anew (`place` sees to that), or Kafka lost data."""
+        ours = [p for p in partitions if p in self._kafka.assignment()]
+        try:
+            ids = topic_ids(self._admin, (p.topic for p in ours))
+        except KafkaError as e:
+            self._settle()
+            self._back_off(e)
+            return 0
+        lost = {p for p in ours if p in self._positions and ids.get(p.topic) == self._positions[p].topic_id}
+        self.unplace(p for p in ours if p not in lost)
+        return self._halt(lost, "Kafka 丢失了已读的数据（日志被截断）；请核查后再恢复读取。") if lost else 0
 
     def _halt_topic(self, topic_id: UUID, why: str) -> int:
         try:

@@ -29,7 +29,6 @@ def size(event: Event) -> int:
     return len(event.value or b"") + len(event.key or b"") + sum(len(k) + len(v or b"") for k, v in event.headers)
 
 
-@pytest.mark.xfail(reason="quick_records._template: 128 headers or more raise, and their topic is halted", strict=True)
 @pytest.mark.timeout(1800)
 def test_good_events_among_hostile_ones_are_all_loaded_and_each_bad_one_is_accounted_for(
     world, events_wanted, fault_table

@@ -116,7 +116,6 @@ def test_a_million_hostile_messages_are_answered_with_a_reason_and_nothing_perso
     fault_table(fault="random and mutated messages (codec, seals, headers)", events=messages, lost=unanswered)
 
 
-@pytest.mark.xfail(reason="check.py keeps what another program says of its refused rows as it is", strict=True)
 def test_a_refusal_in_another_programs_words_is_told_within_bounds(tmp_path):
     """Receipts go out as Kafka messages: one that is too large would stand in the way of all that unit's others."""
     center = keyed_center(tmp_path)
@@ -134,7 +133,6 @@ def test_a_refusal_in_another_programs_words_is_told_within_bounds(tmp_path):
         assert len(shown.encode()) < 100_000
 
 
-@pytest.mark.xfail(reason="check.py looks for the quotation in the cell, and the quotation was cut", strict=True)
 def test_a_name_in_a_slipped_column_is_not_told_even_in_part(tmp_path):
     center = keyed_center(tmp_path)
     source = Hostiles(center, center.catalogue.county.code, UNITS, SEED)

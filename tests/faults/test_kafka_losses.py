@@ -155,10 +155,7 @@ def test_expired_retention_is_a_gap_of_the_exact_count_and_resending_repairs_it(
     "loss",
     [
         "retention",
-        pytest.param(
-            "topic made anew",
-            marks=pytest.mark.xfail(reason="the client's LogTruncationError is read wrongly and ends the consumer"),
-        ),
+        "topic made anew",
     ],
 )
 def test_what_goes_under_a_running_consumer_is_told_and_repaired(
@@ -227,7 +224,6 @@ def test_an_event_that_lay_long_in_the_spool_is_sent_again_too(world, read, kafk
     fault_table(fault="retention expired, what is lost lay long in the spool", kills=0, **settle(world, read))
 
 
-@pytest.mark.xfail(strict=True, reason="a new epoch that begins above 0 asks for resending and notes no gap")
 def test_a_gap_at_the_start_of_a_topic_made_anew_is_counted_too(world, read, kafka_admin, tmp_path, fault_table):
     department = Department(world, START, tmp_path)
     department.report("又", range(5))
