@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -35,7 +36,10 @@ class Line:
             self.add(event)
 
     def add(self, event: Ready) -> None:
-        """Stand in line, behind the others."""
+        """Stand in line, behind the others; whether it was sent again says nothing any more, and landing forgets it."""
+        if event.event.envelope.resent:
+            arrived = event.event
+            event = replace(event, event=arrived._replace(envelope=arrived.envelope._replace(resent=False)))
         self._events[event.ce_id] = event
         owner, target = sought(event)
         for name in _names(event.dataset, target.record_no, owner, target.source_key, target.natural_key):

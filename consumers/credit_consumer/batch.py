@@ -85,7 +85,7 @@ def prepare_batch(
 ) -> Batch:
     """Decode, check and normalise: by columns what is plain, the rest row by row."""
     bulk = lane.prepare(origins) if lane else None
-    taken = {at for b in bulk.bulks for at in b.frame["at"]} if bulk else set()
+    taken = {at for b in bulk.bulks for at in b.frame["at"].to_list()} if bulk else set()
     rest = [at for at in range(len(origins)) if at not in taken]
     ready, dead = prepared([origins[at].message() for at in rest], center)
     if bulk and ready and bulk.bulks:

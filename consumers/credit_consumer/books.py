@@ -42,7 +42,17 @@ def _open_book(cur: cursor, dataset: Dataset, events: Sequence[Ready]) -> Book:
     if numbers:
         _fetch(cur, book, sql.records_by_no(dataset), [",".join(map(str, numbers))])
     _fetch_replaced(cur, book, events)
+    if any(e.event.envelope.resent for e in events):
+        book.newest = _newest(cur, book)
     return book
+
+
+def _newest(cur: cursor, book: Book) -> dict[tuple[UUID, str, bool], UUID]:
+    """Only for a batch in which something was sent again; see `Book.newest`."""
+    if not book.by_no:
+        return {}
+    cur.execute(sql.NEWEST, [",".join(map(str, book.by_no))])
+    return {(UUID(no), unit, content): UUID(ce_id) for no, unit, content, ce_id in cur.fetchall()}
 
 
 def _fetch_replaced(cur: cursor, book: Book, events: Sequence[Ready]) -> None:

@@ -105,7 +105,7 @@ def _refusal(event: Arrived, catalogue: Catalogue) -> Checked:
 
 
 def _told(p: dict[str, Any]) -> Problem:
-    """The door's own words. Another program's may quote a cell, and a cell may hold a number; or they may have no end."""
+    """The door's own words. Another program's may quote a cell, which may hold a number, or may have no end."""
     name, rule = discreet(p["column"][:WORD_MAX]), discreet(p["rule"][:WORD_MAX])
     message = discreet(p["message"][:MESSAGE_MAX]) or UNSAID
     return Problem(name, rule, "warn" if p["severity"] == "warn" else "reject", message)

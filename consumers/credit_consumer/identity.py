@@ -70,6 +70,11 @@ class Book:
 
     `replaced` holds (record, content, content that replaced it within one file): sending such a file again is no
     correction back and forth (STANDARDS 9, row 2).
+
+    `newest` holds, by (record, unit, whether content), the highest `ce_id` among the unit's reports and corrections, or
+    among its acts, that were done or found done; None unless the batch has events that were sent again. What a unit
+    lost and sends again must not overwrite what it made later. An id alone says nothing: a clock may have been put
+    back.
     """
 
     by_no: dict[UUID, Record] = field(default_factory=dict)
@@ -78,6 +83,7 @@ class Book:
     former: dict[bytes, UUID] = field(default_factory=dict)
     new_former: dict[bytes, UUID] = field(default_factory=dict)
     replaced: set[tuple[UUID, bytes, bytes]] = field(default_factory=set)
+    newest: dict[tuple[UUID, str, bool], UUID] | None = None
 
     def add(self, record: Record) -> None:
         """Enter a record under its keys."""
@@ -93,6 +99,18 @@ class Book:
             found = self.by_no.get(self.former[key])
         return found
 
+    def note(self, event: Ready, record_no: UUID) -> None:
+        """Keep that the event was done, or found done."""
+        if self.newest is not None:
+            name = (record_no, event.unit, event.act is None)
+            self.newest[name] = max(event.ce_id, self.newest.get(name, event.ce_id))
+
+    def overtaken(self, event: Ready, record: Record) -> bool:
+        """Whether the event was sent again, and its unit made a later one about this record that has come already."""
+        if not event.event.envelope.resent or self.newest is None:
+            return False
+        return event.ce_id < self.newest.get((record.record_no, event.unit, event.act is None), event.ce_id)
+
 
 class Outcome(NamedTuple):
     """What an event came to: its state in landing, the record and revision, and what the unit is told."""
@@ -105,13 +123,24 @@ class Outcome(NamedTuple):
 
 
 def settle(event: Ready, book: Book, *, replayed: bool = False) -> Outcome:
-    """Apply one event to the book. `replayed` events are old: they never overwrite what came after them."""
+    """Apply one event to the book.
+
+    `replayed` events are old: they never overwrite what came after them. What was sent again (`ce_resent`) never
+    overwrites what its unit made later.
+    """
     if event.act is not None:
-        return _settle_act(event, event.act, book, replayed=replayed)
-    if event.content is None:
+        outcome = _settle_act(event, event.act, book, replayed=replayed)
+    elif event.content is not None:
+        outcome = _settle_content(event, event.content, book, replayed=replayed)
+    else:
         state: Literal["rejected", "waiting"] = "waiting" if event.verdict == "waiting" else "rejected"
         return Outcome(state, None, None, event.problems)
-    content = event.content
+    if outcome.record_no is not None and outcome.state != "rejected":
+        book.note(event, outcome.record_no)
+    return outcome
+
+
+def _settle_content(event: Ready, content: Content, book: Book, *, replayed: bool) -> Outcome:
     found = _find(event, content, book)
     if isinstance(found, Outcome):
         return found
@@ -136,6 +165,9 @@ def settle(event: Ready, book: Book, *, replayed: bool = False) -> Outcome:
     if replayed and found.revised_at and event.received_at < found.revised_at:
         text = "这一行是较早报送的，之后已有更新的内容入库，没有采用；如需改回，请重新报送。"
         return _refused(event, found, "record.newer", text)
+    if book.overtaken(event, found):
+        text = "这一行是补发的，本单位之后报送的内容已先入库，没有采用；请核对，如应以这一行为准，请重新报送一次。"
+        return _refused(event, found, "record.newer", text)
     envelope = event.event.envelope
     if envelope.act == "report" and (found.record_no, event.content_digest, found.content_digest) in book.replaced:
         note = "同一个文件里后面的一行取代了这一行，并且已经入库，没有变化。"
@@ -153,7 +185,7 @@ def _settle_act(event: Ready, act: Act, book: Book, *, replayed: bool) -> Outcom
         return _waiting(event)
     if isinstance(found, Problem):
         return Outcome("rejected", None, None, [*event.problems, found])
-    answer = apply_act(event, act, found, replayed=replayed)
+    answer = apply_act(event, act, found, replayed=replayed, overtaken=book.overtaken(event, found))
     if isinstance(answer, Problem):
         return Outcome("rejected", found.record_no, found.revision, [*event.problems, answer])
     if answer is not None:

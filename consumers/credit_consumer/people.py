@@ -44,9 +44,9 @@ def enter(
     Nothing is merged here, and no collision is looked for: whose subjects are one, and who may be taken for another,
     follows from these facts (views core.subject_same_as and core.subject_collision), whichever came first.
     """
-    person_ids = _persons(cur, persons)
-    subject_ids = _ids(cur, subjects)
-    new_subjects = [s for k, s in subjects.items() if k not in subject_ids]
+    person_ids = enter_persons(cur, persons)
+    numbers = known_subjects(cur, subjects)
+    new_subjects = [s for k, s in subjects.items() if k not in numbers]
     if new_subjects:
         rows = (
             (
@@ -62,19 +62,19 @@ def enter(
         copy_rows(cur, "pg_temp.stage_subject", sql.SUBJECT_COLUMNS, rows)
         cur.execute(sql.ADD_SUBJECTS)
         ours = {bytes(lookup): number for lookup, number in cur.fetchall()}
-        subject_ids |= ours
+        numbers |= ours
         # The rest another transaction has entered meanwhile.
-        subject_ids |= _ids(cur, [s.lookup for s in new_subjects if s.lookup not in ours])
+        numbers |= known_subjects(cur, [s.lookup for s in new_subjects if s.lookup not in ours])
     else:
         ours = {}
-    _dated(cur, names, subject_ids, ours, "subject_name", sql.ADD_NAMES)
+    _dated(cur, names, numbers, ours, "subject_name", sql.ADD_NAMES)
     # Of a subject known by its registration number alone that is no history, it is what it is.
     of_codes = {key: days for key, days in registrations.items() if subjects[key[0]].kind == "code"}
-    _dated(cur, of_codes, subject_ids, ours, "subject_registration", sql.ADD_REGISTRATIONS)
-    return People(person_ids, subject_ids)
+    _dated(cur, of_codes, numbers, ours, "subject_registration", sql.ADD_REGISTRATIONS)
+    return People(person_ids, numbers)
 
 
-def _persons(cur: cursor, found: Sequence[Person]) -> dict[bytes, int]:
+def enter_persons(cur: cursor, found: Sequence[Person]) -> dict[bytes, int]:
     """Enter persons; one first seen with 18 digits also learns the 15 digits that come later."""
     persons: dict[bytes, Person] = {}
     for p in found:
@@ -147,7 +147,8 @@ def _dated(
         cur.execute(add)
 
 
-def _ids(cur: cursor, lookups: Iterable[bytes]) -> dict[bytes, int]:
+def known_subjects(cur: cursor, lookups: Iterable[bytes]) -> dict[bytes, int]:
+    """The numbers of the subjects that are in the warehouse."""
     listed = ",".join(k.hex() for k in lookups)
     if not listed:
         return {}

@@ -7,6 +7,7 @@ ended when the dispute is closed, and is disputed again when a repair is undone 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from credit_schemas.acts import STATE_NAMES
@@ -32,10 +33,11 @@ def state_of(*, withdrawn: bool, ended_why: str | None, disputed: bool) -> State
     return "withdrawn" if withdrawn else "ended" if ended_why else "disputed" if disputed else "active"
 
 
-def apply_act(event: Ready, act: Act, record: Record, *, replayed: bool = False) -> Answer:
+def apply_act(event: Ready, act: Act, record: Record, *, replayed: bool = False, overtaken: bool = False) -> Answer:
     """Do an act to a record, if its sender may and the record's state allows it.
 
-    `replayed` acts are old ones: they do nothing to a record on which something was done after they were made.
+    `replayed` acts are old ones: they do nothing to a record on which something was done after they were made. Nor do
+    `overtaken` ones: they were sent again, and a later act of their unit has come before them.
     """
     own = record.unit == event.unit
     if not (act.anybody or (act.own and own)):
@@ -43,7 +45,10 @@ def apply_act(event: Ready, act: Act, record: Record, *, replayed: bool = False)
     if replayed and record.acted_at and event.received_at < record.acted_at:
         text = "这项操作较早，之后这条记录已办理过别的操作，没有采用；如仍需办理，请重新提交。"
         return _refused("record.newer", text)
-    answer = _DOING[act.act](event, act, record)
+    answer = _DOING[act.act](event, act, replace(record) if overtaken else record)
+    if answer is None and overtaken:
+        text = "这项操作是补发的，本单位之后对这条记录的操作已先办理，没有采用；请核对，如仍需办理，请重新提交。"
+        return _refused("record.newer", text)
     if answer is None:
         record.revision += 1
         # What waited for its record is older than what was done since.

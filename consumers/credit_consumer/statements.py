@@ -78,6 +78,13 @@ REPLACED = (
     "SELECT a.record_no, a.content_digest, b.content_digest FROM landing.event a JOIN landing.event b"
     f" ON b.record_no = a.record_no AND b.replaces = a.ce_id WHERE a.record_no IN {_UUID_LIST}"
 )
+# Of records (numbers as text): the last event of each unit whose content, or act, holds or held. What was refused, or
+# refused again ("unchanged"), is not among them.
+NEWEST = (
+    "SELECT record_no, unit, act IN ('report', 'correct'), max(ce_id::text) FROM landing.event"
+    f" WHERE record_no IN {_UUID_LIST} AND state IN ('accepted', 'unchanged')"
+    """ AND (problems IS NULL OR NOT problems @> '[{"severity": "reject"}]') GROUP BY 1, 2, 3"""
+)
 COUNT_NOT_REPORTABLE = (
     "INSERT INTO ingest.not_reportable AS t (unit, dataset, day, rows) VALUES (%s, %s, %s, %s)"
     " ON CONFLICT (unit, dataset, day) DO UPDATE SET rows = t.rows + excluded.rows"

@@ -83,7 +83,7 @@ class Checker:
         if sealed.null_count() == len(frame):
             return pl.Series(column, [None] * len(frame), dtype=pl.String)
         found: list[str | None] = []
-        for unit, cell in zip(frame["unit"], sealed, strict=True):
+        for unit, cell in zip(frame["unit"].to_list(), sealed.to_list(), strict=True):
             if cell is None:
                 found.append(None)
                 continue

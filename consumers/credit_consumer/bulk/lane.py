@@ -45,7 +45,7 @@ class Prepared:
             if not is_data_error(e):
                 raise
             cur.execute("ROLLBACK TO SAVEPOINT bulk")
-            left = [at for bulk in self.bulks for at in bulk.frame["at"]]
+            left = [at for bulk in self.bulks for at in bulk.frame["at"].to_list()]
         cur.execute("RELEASE SAVEPOINT bulk")
         rows = sum(len(bulk.frame) for bulk in self.bulks)
         return rows - len(left), [self.origins[at] for at in sorted(left)]

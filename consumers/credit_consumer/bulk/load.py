@@ -16,12 +16,11 @@ from credit_schemas.uuid7 import uuid7_bytes
 from credit_warehouse.tables import column_name, columns
 
 from .. import statements as sql
-from ..normalise import Person, Subject
-from ..people import People, Said, enter
 from .copying import copy_frame
 from .decode import Origin
 from .frames import kept
 from .normalise import Bulk
+from .people import enter
 
 
 def load_bulk(cur: cursor, bulk: Bulk, origins: Sequence[Origin]) -> list[int]:
@@ -32,8 +31,8 @@ def load_bulk(cur: cursor, bulk: Bulk, origins: Sequence[Origin]) -> list[int]:
         dataset = bulk.dataset
         rows = _landing(rows, dataset, origins)
         copy_frame(cur, "landing.event", sql.LANDING_COLUMNS, rows)
-        people = enter(cur, *_people(rows, bulk), *_said(rows))
-        copy_frame(cur, f"core.{dataset.table}", columns(dataset), _core(rows, dataset, people))
+        rows = enter(cur, rows, bulk)
+        copy_frame(cur, f"core.{dataset.table}", columns(dataset), _core(rows, dataset))
         copy_frame(cur, "exchange.mark", sql.MARK_COLUMNS, rows)
         copy_frame(cur, "exchange.receipt", sql.RECEIPT_COLUMNS, _receipts(rows))
     return left
@@ -42,9 +41,9 @@ def load_bulk(cur: cursor, bulk: Bulk, origins: Sequence[Origin]) -> list[int]:
 def _known(cur: cursor, bulk: Bulk) -> pl.Series:
     """Which rows are no new records: an id that landed before, a key that is a record's, or somebody waits for one."""
     frame, name = bulk.frame, bulk.dataset.id
-    ids, keys = sorted(frame["ce_id"]), frame["natural_key"]
+    ids, keys = sorted(frame["ce_id"].to_list()), frame["natural_key"]
     found = pl.Series([False] * len(frame), dtype=pl.Boolean)
-    numbers, digests = _uuids(ids), _digests(keys)
+    numbers, digests = _uuids(ids), _digests(keys.to_list())
     cur.execute(sql.LANDED, [ids[0].hex(), ids[-1].hex(), numbers])
     found |= _among(frame["ce_id"], cur.fetchall())
     cur.execute(sql.keys_taken(bulk.dataset), [digests])
@@ -70,13 +69,14 @@ def _known(cur: cursor, bulk: Bulk) -> pl.Series:
 
 def _landing(rows: pl.DataFrame, dataset: Dataset, origins: Sequence[Origin]) -> pl.DataFrame:
     """The rows with everything that landing holds of them, and record number and revision of a new record."""
-    came = [origins[at] for at in rows["at"]]
+    records = [origins[at].record for at in rows["at"].to_list()]
+    topics = {o.record.topic: o.topic_id.bytes for o in origins}
     return rows.with_columns(
-        pl.Series("topic_id", [o.topic_id.bytes for o in came], dtype=pl.Binary),
-        pl.Series("partition", [o.record.partition for o in came], dtype=pl.Int32),
-        pl.Series("offset", [o.record.offset for o in came], dtype=pl.Int64),
-        pl.Series("key", [o.record.key for o in came], dtype=pl.Binary),
-        pl.Series("value", [o.record.value for o in came], dtype=pl.Binary),
+        pl.Series("topic_id", [topics[r.topic] for r in records], dtype=pl.Binary),
+        pl.Series("partition", [r.partition for r in records], dtype=pl.Int32),
+        pl.Series("offset", [r.offset for r in records], dtype=pl.Int64),
+        pl.Series("key", [r.key for r in records], dtype=pl.Binary),
+        pl.Series("value", [r.value for r in records], dtype=pl.Binary),
         problems=(pl.lit("\x01") + pl.col("problems")).cast(pl.Binary),
         dataset=pl.lit(dataset.id),
         act=pl.lit("report"),
@@ -88,38 +88,13 @@ def _landing(rows: pl.DataFrame, dataset: Dataset, origins: Sequence[Origin]) ->
     )
 
 
-def _people(rows: pl.DataFrame, bulk: Bulk) -> tuple[list[Person], dict[bytes, Subject]]:
-    """The persons and subjects of these rows."""
-    sealed = [f.column for f in bulk.dataset.fields if f.sealed]
-    seen = {lookup for column in sealed for lookup in rows[column].drop_nulls().unique()}
-    return [bulk.persons[p] for p in seen], {s: bulk.subjects[s] for s in rows["subject"].drop_nulls().unique()}
-
-
-def _said(rows: pl.DataFrame) -> tuple[Said, Said]:
-    """What the units say of the subjects, with the first and last day: names, and registration numbers of codes."""
-    found: tuple[Said, Said] = {}, {}
-    for said, column in zip(found, ("subject_name", "registration_no"), strict=True):
-        told = rows.filter(pl.col("subject").is_not_null() & pl.col(column).is_not_null())
-        keys = zip(told["subject"], told[column], told["unit"], strict=True)
-        for key, day in zip(keys, told["received_on"], strict=True):
-            first, last = said.get(key, (day, day))
-            said[key] = (min(first, day), max(last, day))
-    return found
-
-
-def _core(rows: pl.DataFrame, dataset: Dataset, people: People) -> pl.DataFrame:
+def _core(rows: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
     nothing: dict[str, Any] = {
         name: pl.lit(None, dtype=kind)
         for name, kind in (("ended_why", pl.String), ("closed_by", pl.String), ("acted_at", pl.Datetime("us", "UTC")))
     }
     return rows.with_columns(
-        pl.Series("subject_id", [people.subjects.get(s) for s in rows["subject"]], dtype=pl.Int64),
-        *[
-            pl.Series(column_name(f), [people.persons.get(p) for p in rows[f.column]], dtype=pl.Int64)
-            if f.sealed
-            else pl.col(f.column).alias(column_name(f))
-            for f in dataset.fields
-        ],
+        *[pl.col(f.column).alias(column_name(f)) for f in dataset.fields if not f.sealed],
         state=pl.lit("active"),
         revised_at=pl.col("received_at"),
         last_ce_id=pl.col("ce_id"),
@@ -149,4 +124,4 @@ def _among(column: pl.Series, found: list[tuple[Any, ...]]) -> pl.Series:
     if not found:
         return pl.Series([False] * len(column), dtype=pl.Boolean)
     known = {bytes(value) for (value,) in found}
-    return pl.Series([value in known for value in column])
+    return pl.Series([value in known for value in column.to_list()])

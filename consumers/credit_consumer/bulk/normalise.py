@@ -156,7 +156,11 @@ def _normal(frame: pl.DataFrame, column: str) -> pl.Series:
     odd = (~numbers.str.contains(_NORMAL)).fill_null(value=False)
     if not odd.any():
         return numbers
-    return pl.Series(column, [normal_document_no(n) if o else n for n, o in zip(numbers, odd, strict=True)], pl.String)
+    return pl.Series(
+        column,
+        [normal_document_no(n) if o else n for n, o in zip(numbers.to_list(), odd.to_list(), strict=True)],
+        pl.String,
+    )
 
 
 def _persons(
@@ -196,8 +200,8 @@ def _keys(
     subjects: dict[bytes, Subject] = {}
     code = dataset.column("subject.code")
     if code and dataset.column("subject.name"):
-        lookups_of = {c: digests.subject(("code", c)) for c in frame[code].filter(coded).unique()}
-        named = [lookups_of.get(c) for c in frame[code]]
+        lookups_of = {c: digests.subject(("code", c)) for c in frame[code].filter(coded).unique().to_list()}
+        named = [lookups_of.get(c) for c in frame[code].to_list()]
         subjects = {k: Subject(k, "code", c, None, None, None, None) for c, k in lookups_of.items()}
     # The others one by one.
     for i in (~coded).arg_true():
