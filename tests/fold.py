@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
@@ -32,6 +32,7 @@ class Said(NamedTuple):
     ce_id: str
     act: str
     row: dict[str, Any]
+    resent: bool = False
 
 
 @dataclass
@@ -68,12 +69,15 @@ class Folded:
     # The same records by number, and who waits for a number or for a unit's document: a million events are folded.
     by_number: dict[str, Kept] = field(default_factory=dict)
     sought: dict[Any, list[str]] = field(default_factory=lambda: defaultdict(list))
+    # By record, unit, and whether content or act: the id made last of what was done or needed no doing.
+    latest: dict[tuple[str, str, bool], str] = field(default_factory=dict)
 
 
 def said(world: World, unit: str, headers: Any, value: bytes) -> Said:
     """A message of the log, read."""
     envelope = read_headers(headers)
-    return Said(unit, str(envelope.id), envelope.act, world.center.catalogue.codec.decode(value).value)
+    row = world.center.catalogue.codec.decode(value).value
+    return Said(unit, str(envelope.id), envelope.act, row, envelope.resent)
 
 
 def fold_events(world: World, events: Iterable[Event]) -> Folded:
@@ -141,8 +145,11 @@ def read_log(world: World, units: Iterable[str]) -> Iterator[Said]:
 
 def _take(out: Folded, event: Said) -> None:
     state, number, revision = _apply(out, event)
+    if state in ("accepted", "unchanged") and number:
+        about = (number, *_made_by(event))
+        out.latest[about] = max(event.ce_id, out.latest.get(about, ""))
     if state == "waiting":
-        out.waiting[event.ce_id] = event
+        out.waiting[event.ce_id] = event._replace(resent=False)
         out.sought[_sought(out, event)].append(event.ce_id)
     if state == "rejected":
         same = (event.unit, tuple(sorted((k, str(v)) for k, v in event.row.items() if _counts(k, v))))
@@ -154,6 +161,15 @@ def _take(out: Folded, event: Said) -> None:
         come = {*out.sought.pop(number, ()), *out.sought.pop(key, ())}
         for waiter in [w for w in out.waiting if w in come] if come else []:  # in the order in which they came
             _take(out, out.waiting.pop(waiter))
+
+
+def _made_by(event: Said) -> tuple[str, bool]:
+    return event.unit, event.act in ("report", "correct")
+
+
+def _late(out: Folded, event: Said, kept: Kept) -> bool:
+    """Sent again after its unit's later word on the record has come."""
+    return event.resent and event.ce_id < out.latest.get((kept.number, *_made_by(event)), "")
 
 
 def _sought(out: Folded, event: Said) -> Any:
@@ -178,6 +194,9 @@ def _apply(out: Folded, event: Said) -> tuple[str, str | None, int | None]:
     kept = _meant(out, event, owner)
     if kept is None:
         return "waiting", *NOTHING
+    if _late(out, event, kept):
+        verdict = _act(event, replace(kept, closers=set(kept.closers)))
+        return ("rejected" if verdict == "accepted" else verdict), kept.number, kept.revision
     verdict = _act(event, kept)
     if verdict == "accepted":
         kept.revision += 1
@@ -199,7 +218,7 @@ def _report(out: Folded, event: Said) -> tuple[str, str | None, int | None]:
         return "accepted", event.ce_id, 1
     if content == kept.content:
         return "unchanged", kept.number, kept.revision
-    if kept.withdrawn or kept.ended:
+    if kept.withdrawn or kept.ended or _late(out, event, kept):
         return "rejected", kept.number, kept.revision
     kept.revision, kept.content, kept.last = kept.revision + 1, content, event.ce_id
     return "accepted", kept.number, kept.revision

@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from credit_schemas.envelope import STATE_ACTS
+from credit_schemas.envelope import RESENT, STATE_ACTS
 
 from .errors import SpoolDamaged, SpoolUnusable, why
 
@@ -43,6 +43,10 @@ CE_ID = re.compile(rb"[0-9a-f-]{36}")
 # In `meta`: the highest sequence number up to which every event has been acknowledged. Rows are written once instead of
 # twice this way. What is put back into the queue is written out first (`requeue`), so the note never covers it.
 SENT_THROUGH = "sent_through"
+# In `meta`: the highest sequence number that was put back into the queue or overtook one that is still queued. What is
+# queued up to it goes out after something that was made later, and says so (`ce_resent`): the center must not take it
+# for news. New events have higher numbers, always.
+RESENT_THROUGH = "resent_through"
 QUEUED = (
     "(state = 'queued' AND seq > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'sent_through'), 0))"
 )
@@ -254,15 +258,32 @@ class Spool:
         with self._lock:
             known = [self._fresh.get(seq) for (seq,) in seqs]
         if None not in known:
-            return known  # type: ignore[return-value]
+            return self._marked(known)  # type: ignore[arg-type]
         rows = self._all(
             f"SELECT seq, topic, key, value, headers, time_ms FROM event WHERE {where}",  # noqa: S608 - constants
             *values,
         )
-        return [
-            Queued(seq, topic, key, value, self._headers.read(headers), time_ms)
-            for seq, topic, key, value, headers, time_ms in rows
-        ]
+        return self._marked(
+            [
+                Queued(seq, topic, key, value, self._headers.read(headers), time_ms)
+                for seq, topic, key, value, headers, time_ms in rows
+            ]
+        )
+
+    def _marked(self, events: list[Queued]) -> list[Queued]:
+        """The same events, in order; those that go out after later ones say so."""
+        found = self._one("SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?", RESENT_THROUGH)
+        if not events or found is None or events[0].seq > found[0]:
+            return events
+        return [e if e.seq > found[0] else e._replace(headers=[*e.headers, RESENT]) for e in events]
+
+    def _overtake(self, seq: int) -> None:
+        """Note that what is queued up to this number goes out late; within a transaction."""
+        self._con.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            " WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)",
+            (RESENT_THROUGH, str(seq)),
+        )
 
     def has_queued(self) -> bool:
         """Whether anything is queued."""
@@ -290,6 +311,8 @@ class Spool:
                     " attempts = attempts + 1 WHERE seq BETWEEN ? AND ?",
                     [(now, first, last) for first, last in _runs(numbers)],
                 )
+                if self._earlier_queued(numbers[-1]):
+                    self._overtake(numbers[-1])
         with self._lock:
             for seq in numbers:
                 sent = self._fresh.pop(seq, None)
@@ -300,8 +323,11 @@ class Spool:
         first, last = numbers[0], numbers[-1]
         if last - first != len(numbers) - 1 or not all(n in self._fresh for n in numbers):
             return False
-        earlier = self._con.execute(f"SELECT 1 FROM event WHERE {QUEUED} AND seq < ? LIMIT 1", (first,))  # noqa: S608
-        return earlier.fetchone() is None
+        return not self._earlier_queued(first)
+
+    def _earlier_queued(self, seq: int) -> bool:
+        earlier = self._con.execute(f"SELECT 1 FROM event WHERE {QUEUED} AND seq < ? LIMIT 1", (seq,))  # noqa: S608
+        return earlier.fetchone() is not None
 
     def _write_out(self) -> None:
         """Turn the note of how far sending has come into the state of each event; within a transaction."""
@@ -325,6 +351,10 @@ class Spool:
             values = [_iso(since)]
         with self._transaction():
             self._write_out()
+            last = self._con.execute(f"SELECT max(seq) FROM event WHERE {where}", values).fetchone()[0]  # noqa: S608
+            if last is None:
+                return 0
+            self._overtake(last)
             done = self._con.execute(
                 f"UPDATE event SET state = 'queued', attempts = max(attempts, 1) WHERE {where}",  # noqa: S608 - constants
                 values,

@@ -23,6 +23,8 @@ ACTS = (*RECORD_ACTS, *STATE_ACTS, "refusal")
 # Years an event can say it was made in. At both ends of the calendar a moment has no other time zone: what is stored
 # could not be read back.
 YEARS = range(1970, 9999)
+# Put behind the headers of what may come after something that was made later; who sends for the first time has none.
+RESENT = ("ce_resent", b"1")
 
 Headers = list[tuple[str, bytes]]
 
@@ -39,6 +41,9 @@ class Envelope(NamedTuple):
 
     `replaces` (header `ce_replaces`) is the id of an event of an earlier row of the same file about the same record:
     the later row wins. It tells the center that sending the file again is no correction back and forth.
+
+    `resent` (header `ce_resent`) says that the event was sent before or is sent out of its order: it overwrites nothing
+    that its unit made later.
     """
 
     id: UUID
@@ -48,6 +53,7 @@ class Envelope(NamedTuple):
     act: str
     time: datetime
     replaces: UUID | None = None
+    resent: bool = False
 
 
 def write_headers(e: Envelope) -> Headers:
@@ -63,6 +69,7 @@ def write_headers(e: Envelope) -> Headers:
         ),
         ("content-type", CONTENT_TYPE.encode()),
         *([("ce_replaces", str(e.replaces).encode())] if e.replaces else []),
+        *([RESENT] if e.resent else []),
     ]
 
 
@@ -91,7 +98,8 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | None) -> Envelope
     if len(kind) != 3 or kind[0] != "credit" or not NAME.fullmatch(kind[1]) or kind[2] not in ACTS:
         raise EnvelopeError("消息头 ce_type 应当写作 credit.数据集.动作")
     time = _time(text["ce_time"])
-    return Envelope(ident, source[1], source[2], kind[1], kind[2], time, _replaces(found.get("ce_replaces")))
+    replaces, resent = _replaces(found.get("ce_replaces")), _resent(found.get("ce_resent"))
+    return Envelope(ident, source[1], source[2], kind[1], kind[2], time, replaces, resent)
 
 
 def _time(text: str) -> datetime:
@@ -112,3 +120,11 @@ def _replaces(raw: bytes | None) -> UUID | None:
         return UUID(raw.decode("ascii"))
     except ValueError:
         raise EnvelopeError("消息头 ce_replaces 不是 UUID") from None
+
+
+def _resent(raw: bytes | None) -> bool:
+    if raw is None:
+        return False
+    if raw != RESENT[1]:
+        raise EnvelopeError("消息头 ce_resent 只能是 1")
+    return True

@@ -26,7 +26,7 @@ from credit_producer.settings import UnitSettings, unit_config_path, write_unit_
 from credit_producer.spool import Spool
 from credit_schemas import topics as names
 from credit_schemas.catalogue import load_catalogue
-from credit_schemas.envelope import read_headers
+from credit_schemas.envelope import RESENT, read_headers
 from credit_schemas.sealing import Opener, generate_center_key
 from producer_support import write_csv
 from servers import County
@@ -156,7 +156,7 @@ def test_events_stay_in_the_spool_until_the_center_has_answered(county, settings
         assert list(spool.counts()) == [("penalty", "settled", "loaded")]
 
 
-def test_resending_keeps_id_key_and_content(county, settings):
+def test_resending_keeps_id_key_and_content_and_says_that_it_is_sent_again(county, settings):
     with CreditProducer(UNIT) as producer:
         producer.report("penalty", numbered(1))
         producer.report("penalty", numbered(2, PERSON_PENALTY))
@@ -164,7 +164,8 @@ def test_resending_keeps_id_key_and_content(county, settings):
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"unit": UNIT, "sent": 2})
     records = on_topic(county)
     first, again = records[:2], records[2:]
-    assert [(r.key, r.value, r.headers) for r in first] == [(r.key, r.value, r.headers) for r in again]
+    assert all(len(r.headers) == 6 for r in first)
+    assert [(r.key, r.value, [*r.headers, RESENT]) for r in first] == [(r.key, r.value, r.headers) for r in again]
 
 
 def test_settled_events_are_resent_only_when_a_day_is_named(county, settings):

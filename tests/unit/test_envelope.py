@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credit_schemas.envelope import ACTS, RECORD_ACTS, Envelope, EnvelopeError, read_headers, write_headers
+from credit_schemas.envelope import ACTS, RECORD_ACTS, RESENT, Envelope, EnvelopeError, read_headers, write_headers
 from credit_schemas.uuid7 import uuid7
 
 SENT = Envelope(uuid7(), "410421", "scjgj", "penalty", "report", datetime(2026, 11, 24, 8, 0, tzinfo=UTC))
@@ -54,6 +54,15 @@ def test_an_event_may_say_which_row_of_its_file_it_replaces() -> None:
     assert read_headers(write_headers(later)) == later
     with pytest.raises(EnvelopeError, match="ce_replaces"):
         read_headers([*write_headers(SENT), ("ce_replaces", "李四".encode())])
+
+
+def test_an_event_says_that_it_is_sent_again_behind_all_else() -> None:
+    again = SENT._replace(replaces=uuid7(), resent=True)
+    assert read_headers(write_headers(again)) == again
+    assert write_headers(again)[-1] == RESENT
+    assert write_headers(again)[:-1] == write_headers(again._replace(resent=False))
+    with pytest.raises(EnvelopeError, match="ce_resent"):
+        read_headers([*write_headers(SENT), ("ce_resent", "李四".encode())])
 
 
 def test_headers_of_others_are_ignored() -> None:

@@ -15,6 +15,7 @@ import pytest
 from credit_producer.errors import SpoolBusy, SpoolDamaged, SpoolUnusable
 from credit_producer.lock import SenderLock
 from credit_producer.spool import KEEP_SETTLED, Spool, SpoolEvent
+from credit_schemas.envelope import RESENT
 from credit_schemas.uuid7 import uuid7
 
 
@@ -135,6 +136,49 @@ def test_resending_keeps_order_and_ids_and_leaves_settled_events_alone(spool):
     spool.store_receipts([receipt(second, "loaded")])
     assert spool.requeue() == 2
     assert [dict(q.headers)["ce_id"].decode() for q in spool.queued(10)] == [first, third]
+
+
+def resent(spool: Spool) -> list[bool]:
+    """Of each queued event, whether it says that it is sent again, behind the headers it was made with."""
+    headers = [list(q.headers) for q in spool.queued(100)]
+    assert all(h[2:] in ([], [RESENT]) for h in headers)
+    return [len(h) == 3 for h in headers]
+
+
+def test_what_is_sent_again_says_so_and_what_is_new_does_not(spool):
+    first, _ = sent(spool, event("a", "1"), event("b", "2"))
+    spool.add([event("c", "3")])
+    assert resent(spool) == [False]
+    spool.requeue()
+    spool.add([event("d", "4")])
+    assert resent(spool) == [True, True, False, False]
+    with Spool(spool.path) as afterwards:  # read from the disk, not from memory
+        assert resent(afterwards) == [True, True, False, False]
+    spool.mark_sent(q.seq for q in spool.queued(100))
+    [new] = spool.add([event("e", "5")])
+    assert resent(spool) == [False]
+    spool.mark_sent(q.seq for q in spool.queued(100))
+    # An older one after a younger one: none takes the mark from another.
+    spool.requeue(ce_id=new)
+    spool.requeue(ce_id=first)
+    assert resent(spool) == [True, True]
+
+
+def test_what_a_later_event_has_overtaken_says_so(spool):
+    """Kafka took the later batch and not the earlier one: the earlier one comes after it now."""
+    spool.add([event(str(n), str(n)) for n in range(4)])
+    seqs = [q.seq for q in spool.queued(10)]
+    spool.mark_sent([seqs[0], seqs[2]])
+    assert resent(spool) == [True, False]
+    with Spool(spool.path) as afterwards:
+        assert resent(afterwards) == [True, False]
+
+
+def test_an_event_that_kafka_did_not_take_goes_out_as_new(spool):
+    """Nothing has overtaken it: a try that failed is no second sending."""
+    spool.add([event("a", "1"), event("b", "2"), event("c", "3")])
+    spool.mark_sent([spool.queued(10)[0].seq])
+    assert resent(spool) == [False, False]
 
 
 def test_resending_since_a_time_includes_settled_events(spool):
