@@ -41,6 +41,8 @@ from credit_warehouse.settings import Settings
 
 # Roles belong to the cluster, which all test modules share: so do their passwords (as in test_migrate).
 PASSWORDS = {service: f"pw-{service}" for service in ("owner", *SERVICES)}
+# Both lanes take part in every test with more than a few rows; in operation the columns begin later (`bulk_from`).
+BULK_FROM = 20
 # Nothing came for this long: the tests' topics are empty.
 IDLE_S = 0.7
 
@@ -244,6 +246,7 @@ class World:
         s = self.settings
         return {
             "CREDIT_HOME": str(s.home),
+            "CREDIT_BULK_FROM": str(s.bulk_from),
             "CREDIT_COUNTY": str(self.folder),
             "CREDIT_DATABASE_HOST": s.database_host,
             "CREDIT_DATABASE_PORT": str(s.database_port),
@@ -288,6 +291,7 @@ def build_world(
     dsn = psycopg2.extensions.parse_dsn(postgres_server.superuser_dsn)
     settings = Settings(
         home=home,
+        bulk_from=BULK_FROM,
         database_host=dsn["host"],
         database_port=int(dsn["port"]),
         database_name=name,

@@ -36,6 +36,7 @@ from credit_schemas.codec import event_value
 from credit_schemas.envelope import Envelope, Headers, write_headers
 from credit_schemas.keys import producer_key
 from credit_schemas.uuid7 import uuid7
+from credit_warehouse.settings import Settings
 from events import World, build_world
 
 UNITS = 40
@@ -257,6 +258,9 @@ def stack(units: int = UNITS) -> Iterator[Bench]:
                     home,
                     members,
                 )
+                # As in operation, not as in the tests.
+                usual = Settings.model_fields["bulk_from"].default
+                world.settings = world.settings.model_copy(update={"bulk_from": usual})
             bench = Bench(world, kafka, postgres, members, home)
             _require_durable(bench)
             bench.seeded = set(bench.filled())
