@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .frames import kept
+from .frames import filled, kept
 
 MARK = "mark"
 _NONCE_BYTES = 8
@@ -82,41 +82,49 @@ class BlockReader:
         ends = np.cumsum([len(b) for b in bodies])
         place = np.concatenate([[0], ends[:-1]])
         sure = np.ones(len(bodies), dtype=bool)
+        known = self._sizes(frame)
         for f in self._fields:
-            column = frame[f["name"]]
+            name = f["name"]
             branch = data[np.minimum(place, len(data) - 1)]
             place = place + 1
-            if column.null_count() == len(column):
+            if frame[name].null_count() == len(frame):
                 sure &= branch == 0
-                continue
-            filled = column.is_not_null().to_numpy()
-            sure &= branch == np.where(filled, 2, 0)
-            kind = _OPTIONAL.get(json.dumps(f["type"]))
-            if kind is None:
-                sure &= ~filled
+            elif name not in known:
+                sure &= (branch == 0) & frame[name].is_null().to_numpy()
             else:
-                place = place + np.where(filled, _sizes(column, kind), 0)
+                filled, sizes = known[name]
+                sure &= branch == np.where(filled, 2, 0)
+                place = place + np.where(filled, sizes, 0)
         return sure & (place == ends)
 
+    def _sizes(self, frame: pl.DataFrame) -> dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]]:
+        """Of each plain column that holds anything: where it does, and how many bytes each value takes."""
+        kinds = {f["name"]: kind for f in self._fields if (kind := _OPTIONAL.get(json.dumps(f["type"])))}
+        used = filled(frame, list(kinds))
+        numbers = {"text": _TEXT, "bytes": _BYTES, "long": _LONG}
+        there = frame.select(pl.col(c).is_not_null() for c in used)
+        told = frame.select(numbers[kinds[c]](pl.col(c)).cast(pl.Int64).fill_null(0).alias(c) for c in used)
+        found = {}
+        for c in used:
+            number = told[c].to_numpy()
+            size = _long_sizes(number) + (number if kinds[c] != "long" else 0)
+            found[c] = there[c].to_numpy(), size
+        return found
 
+
+# What tells how many bytes a value takes: its length, or the number itself.
+_TEXT: Callable[[pl.Expr], pl.Expr] = lambda column: column.str.len_bytes()  # noqa: E731
+_BYTES: Callable[[pl.Expr], pl.Expr] = lambda column: column.bin.size()  # noqa: E731
+_LONG: Callable[[pl.Expr], pl.Expr] = lambda column: column.to_physical()  # noqa: E731
 # From each of these numbers on (zigzag) one byte more.
 _LIMITS = np.array([1 << bits for bits in range(7, 64, 7)], dtype=np.uint64)
 # What a plain cell may be.
 _OPTIONAL = {
-    json.dumps(["null", "string"]): "bytes",
+    json.dumps(["null", "string"]): "text",
     json.dumps(["null", "bytes"]): "bytes",
     json.dumps(["null", "long"]): "long",
     json.dumps(["null", {"type": "int", "logicalType": "date"}]): "long",
 }
-
-
-def _sizes(column: pl.Series, kind: str) -> npt.NDArray[np.int64]:
-    """How many bytes each value takes, written the shortest way; of no value anything."""
-    if kind == "bytes":
-        lengths = column.str.len_bytes() if column.dtype == pl.String else column.bin.size()
-        size: npt.NDArray[np.int64] = lengths.fill_null(0).to_numpy().astype(np.int64)
-        return size + _long_sizes(size)
-    return _long_sizes(column.to_physical().cast(pl.Int64).fill_null(0).to_numpy())
 
 
 def _long_sizes(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -78,9 +78,14 @@ class Screen:
         number = pl.concat_str(free, separator=_BETWEEN, ignore_nulls=True).str.contains(_LONG)
         said = [self._expression, *blank, text, number]
         doubt = frame.select(pl.any_horizontal(*[e.fill_null(value=False) for e in said]).alias("doubt"))["doubt"]
-        for rule, active in self._tests:
-            doubt = doubt | self._tested(rule, frame, frame.select(active.fill_null(value=False)).to_series(), contexts)
-        return doubt
+        # Which rows each rule's own test concerns, all in one go: every look at a frame has its price.
+        asked = frame.select(active.fill_null(value=False).alias(str(i)) for i, (_, active) in enumerate(self._tests))
+        concerned = asked.select(pl.all().any()).row(0) if self._tests else ()
+        found = doubt.to_numpy().copy()
+        for (rule, _), active, any_row in zip(self._tests, asked, concerned, strict=True):
+            if any_row:
+                self._test(rule, frame, np.flatnonzero(active.to_numpy()), contexts, found)
+        return pl.Series("doubt", found)
 
     def _active(self, rule: Rule) -> pl.Expr:
         """Where the rule's conditions hold. The dates it is in force are passed over: that only suspects more."""
@@ -148,23 +153,31 @@ class Screen:
             named += [c for c in map(self._dataset.column, SPAN_ROLES) if c]
         return [c for c in dict.fromkeys(named) if c != rule.column]
 
-    def _tested(self, rule: Rule, frame: pl.DataFrame, active: pl.Series, contexts: Contexts) -> pl.Series:
-        doubt = np.zeros(len(frame), dtype=bool)
-        asked = np.flatnonzero(active.to_numpy())
+    def _test(
+        self,
+        rule: Rule,
+        frame: pl.DataFrame,
+        asked: npt.NDArray[np.int64],
+        contexts: Contexts,
+        doubt: npt.NDArray[np.bool_],
+    ) -> None:
+        """Put a rule to the rows `asked`, and note in `doubt` which of them break it."""
         fine = _AT_ONCE.get(rule.raw.get("algorithm", "") if rule.kind == "checksum" else "")
-        if fine is not None and len(asked):
-            asked = asked[~fine(frame[rule.column].gather(asked))]
-        if len(asked):
-            looked_at = [rule.column, *self._others(rule)]
-            told = ["unit", "received_on"] if rule.kind in _CONTEXTUAL else []
-            cells = frame.select(*looked_at, *told)[asked]
-            distinct = cells.unique()
-            broken = [_breaks(rule, looked_at, row, contexts if told else None) for row in distinct.rows()]
-            if any(broken):
-                found = distinct.with_columns(pl.Series("broken", broken))
-                joined = cells.join(found, on=cells.columns, how="left", nulls_equal=True, maintain_order="left")
-                doubt[asked] = joined["broken"].to_numpy()
-        return pl.Series(doubt)
+        if fine is not None:
+            column = frame[rule.column]
+            asked = asked[~fine(column if len(asked) == len(frame) else column.gather(asked))]
+        if not len(asked):
+            return
+        looked_at = [rule.column, *self._others(rule)]
+        told = ["unit", "received_on"] if rule.kind in _CONTEXTUAL else []
+        cells = frame.select(*looked_at, *told)
+        cells = cells if len(asked) == len(frame) else cells[asked]
+        distinct = cells.unique()
+        broken = [_breaks(rule, looked_at, row, contexts if told else None) for row in distinct.rows()]
+        if any(broken):
+            found = distinct.with_columns(pl.Series("broken", broken))
+            joined = cells.join(found, on=cells.columns, how="left", nulls_equal=True, maintain_order="left")
+            doubt[asked] |= joined["broken"].to_numpy()
 
 
 def _breaks(rule: Rule, columns: list[str], row: tuple[Any, ...], contexts: Contexts | None) -> bool:
