@@ -173,6 +173,8 @@ class World:
         if self._con is None:
             self._con = self.connect("consumer")
             prepare(self._con)
+        if not events:
+            return {}
         ready, dead, spans = [], [], []
         for unit in dict.fromkeys(e.unit for e in events):
             if unit not in self._fed:
