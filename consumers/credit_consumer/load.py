@@ -99,6 +99,8 @@ def load(
 
 
 def _move(cur: cursor, spans: Sequence[Span]) -> None:
+    if not spans:
+        return
     topics, partitions, before, after = zip(*spans, strict=True)
     cur.execute(sql.MOVE_POSITIONS, [[str(t) for t in topics], list(partitions), list(before), list(after)])
     moved = {(UUID(topic_id), partition) for topic_id, partition in cur.fetchall()}
