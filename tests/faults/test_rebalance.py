@@ -70,10 +70,12 @@ class Crew:
     def end(self) -> None:
         """Every one that lives leaves in good order; none has died of what happened."""
         for one in self.awake:
+            assert one.process.poll() is None, "a consumer has ended by itself"
             one.end()
         self.awake = []
         for said in self._folder.glob("storm*.log"):
-            assert "Traceback" not in said.read_text("utf-8"), said
+            # Places in our files stand in tracebacks alone; the client logs some of its own when sockets are closed.
+            assert "credit_consumer/" not in said.read_text("utf-8"), said
 
     def kill(self) -> None:
         for one in self.awake + self.frozen:
