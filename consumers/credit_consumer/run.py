@@ -54,10 +54,10 @@ BATCH_EVENTS = 3000
 HEAPS, M_ARENA_MAX = 2, -8
 # Short enough that a signal or the end of a back-off is noticed at once.
 POLL_MS = 200
-# One fetch holds at most this much, however large the messages are: it bounds the memory. Some 10,000 events.
-FETCH_BYTES = 8 << 20
+# One fetch holds at most this much, however large the messages are: it bounds the memory. Some 6,000 events.
+FETCH_BYTES = 5 << 20
 # One partition may fill a whole batch, so that a single unit's backlog does not go in small steps.
-PARTITION_FETCH_BYTES = 4 << 20
+PARTITION_FETCH_BYTES = 3 << 20
 # A unit that was just provisioned is read within this time.
 METADATA_AGE_MS = 5000
 # Back-off after the environment failed: quick at first, because most restarts take seconds.
