@@ -86,7 +86,7 @@ def _of_batch(batch: Any, tp: Any, leader_epoch: int) -> Iterator[ConsumerRecord
                 raise CorruptRecordError(f"a record of {tp} cannot be read: {type(e).__name__}") from None
             pos = batch._pos
             key, value, headers, offset, timestamp = read.key, read.value, read.headers, read.offset, read.timestamp
-            template = _template(data[:pos], headers)
+            template = _template(data, pos, headers)
         yield ConsumerRecord(
             *(topic, partition, leader_epoch, offset, timestamp, kind, key, value, headers, None),
             *(-1 if key is None else len(key), -1 if value is None else len(value), -1),
@@ -140,8 +140,8 @@ def _number(data: bytes, pos: int) -> tuple[int, int]:
     raise IndexError
 
 
-def _template(data: bytes, headers: Headers) -> _Template | None:
-    """The template of the record that ends where `data` ends; None when its headers are not of an event of ours."""
+def _template(data: bytes, end: int, headers: Headers) -> _Template | None:
+    """The template of the record that ends there; None when its headers are not of an event of ours."""
     names = [name for name, _ in headers]
     if names.count("ce_id") != 1 or names.count("ce_time") != 1 or any(v is None for _, v in headers):
         return None
@@ -156,7 +156,7 @@ def _template(data: bytes, headers: Headers) -> _Template | None:
             out.append(len(part) << 1)
             places[name] = (len(out), len(out) + len(part))
             out += part
-    if not data.endswith(out):
+    if data[end - len(out) : end] != out:
         return None
     (a, b), (c, d) = places["ce_id"], places["ce_time"]
     if not b <= c:
