@@ -17,7 +17,7 @@ from .decode import DeadLetter
 from .errors import Fenced, Untimed
 from .load import Span
 from .normalise import Center, Ready
-from .pipeline import prepared
+from .pipeline import prepared, rejoin
 from .positions import Position
 
 LOG_APPEND_TIME = 1
@@ -86,12 +86,7 @@ def prepare_batch(
     """Decode, check and normalise: by columns what is plain, the rest row by row."""
     bulk = lane.prepare(origins) if lane else None
     taken = {at for b in bulk.bulks for at in b.frame["at"].to_list()} if bulk else set()
-    rest = [at for at in range(len(origins)) if at not in taken]
-    ready, dead = prepared([origins[at].message() for at in rest], center)
-    if bulk and ready and bulk.bulks:
-        back = bulk.leave(ready)
-        if back:
-            # In their places among the others: their order is what they came back for.
-            rest = sorted([*rest, *back])
-            ready, dead = prepared([origins[at].message() for at in rest], center)
+    ready, dead = prepared([origin.message() for at, origin in enumerate(origins) if at not in taken], center)
+    if bulk and ready and (back := bulk.leave(ready)):
+        ready, dead = rejoin(ready, dead, [origins[at].message() for at in back], center)
     return Batch(spans, ready, dead, bulk if bulk and bulk.bulks else None, after, len(origins))

@@ -16,7 +16,7 @@ from credit_schemas.envelope import Envelope, EnvelopeError, read_headers
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The end of the year 9998: a time zone can still be applied to it.
-_LAST_MS = 253_370_764_799_999
+LAST_MS = 253_370_764_799_999
 
 
 # What an operator is told of each reason; the words before them are stable, for filters and programs.
@@ -101,7 +101,7 @@ def decode(message: Message, codec: Codec, county: str) -> Arrived | DeadLetter:
 
 def _append_time(timestamp_ms: int) -> datetime:
     """A record's timestamp (Unix milliseconds) as a moment; a producer's clock may say anything, so it is bounded."""
-    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))
+    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), LAST_MS))
 
 
 def schema_id(message: Message) -> int | None:

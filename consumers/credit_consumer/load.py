@@ -33,7 +33,7 @@ from .landed import Refusal, known_events, refused_before
 from .normalise import Center, Ready
 from .outgoing import tell_owners, write_marks, write_receipts
 from .people import People, enter_people
-from .pipeline import prepared
+from .pipeline import rejoin
 
 # How often a batch is done because somebody else was faster with one of its records. Twice will do, unless the second
 # time finds other records.
@@ -88,8 +88,7 @@ def load(
         _move(cur, spans)
         loaded, left = bulk.load(cur) if bulk else (0, [])
         if left:
-            more, unfit = prepared([origin.message() for origin in left], center)
-            events, dead = sorted([*events, *more], key=_place), [*dead, *unfit]
+            events, dead = rejoin(events, dead, [origin.message() for origin in left], center)
         counts, poisoned = isolated(cur, events, center, blame_unique=blame_unique, again=bulk is not None)
         bury(cur, [*dead, *poisoned])
     con.commit()
@@ -107,11 +106,6 @@ def _move(cur: cursor, spans: Sequence[Span]) -> None:
     for span in spans:
         if (span.topic_id, span.partition) not in moved:
             raise Fenced(span.topic_id, span.partition)
-
-
-def _place(event: Ready) -> tuple[UUID, int, int]:
-    message = event.event.message
-    return message.topic_id, message.partition, message.offset
 
 
 def isolated(

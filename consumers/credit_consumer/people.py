@@ -24,54 +24,59 @@ Said = dict[tuple[Any, ...], tuple[Any, ...]]
 
 
 def enter_people(cur: cursor, events: Iterable[Ready]) -> People:
-    """Enter the persons, subjects, names and registration numbers of accepted events; returns their ids."""
-    events = [e for e in events if e.content is not None]
-    contents = [e.content for e in events if e.content is not None]
-    persons = [p for c in contents for p in c.persons.values()]
-    subjects = {c.subject.lookup: c.subject for c in contents if c.subject}
-    names = _said(events, lambda s: s.name)
-    return enter(cur, persons, subjects, names, _said(events, lambda s: s.registration_no))
-
-
-def enter(
-    cur: cursor, persons: Sequence[Person], subjects: Mapping[bytes, Subject], names: Said, registrations: Said
-) -> People:
-    """Enter persons, subjects, and what units say of them; returns their ids.
-
-    Under READ COMMITTED a row that another transaction has just inserted makes ON CONFLICT wait for its end; the
-    look-up after it, a statement of its own, then sees that row.
+    """Enter the persons, subjects, names and registration numbers of accepted events; returns their ids.
 
     Nothing is merged here, and no collision is looked for: whose subjects are one, and who may be taken for another,
     follows from these facts (views core.subject_same_as and core.subject_collision), whichever came first.
     """
-    person_ids = enter_persons(cur, persons)
-    numbers = known_subjects(cur, subjects)
-    new_subjects = [s for k, s in subjects.items() if k not in numbers]
-    if new_subjects:
-        rows = (
-            (
-                s.lookup,
-                s.kind,
-                s.code,
-                s.registration_no if s.kind == "registration" else None,
-                person_ids[s.person] if s.person else None,
-                s.unit,
-            )
-            for s in new_subjects
-        )
-        copy_rows(cur, "pg_temp.stage_subject", sql.SUBJECT_COLUMNS, rows)
-        cur.execute(sql.ADD_SUBJECTS)
-        ours = {bytes(lookup): number for lookup, number in cur.fetchall()}
-        numbers |= ours
-        # The rest another transaction has entered meanwhile.
-        numbers |= known_subjects(cur, [s.lookup for s in new_subjects if s.lookup not in ours])
-    else:
-        ours = {}
-    _dated(cur, names, numbers, ours, "subject_name", sql.ADD_NAMES)
+    events = [e for e in events if e.content is not None]
+    contents = [e.content for e in events if e.content is not None]
+    persons = enter_persons(cur, [p for c in contents for p in c.persons.values()])
+    subjects = {c.subject.lookup: c.subject for c in contents if c.subject}
+    numbers, ours = enter_subjects(cur, subjects, persons)
+    _dated(cur, _said(events, lambda s: s.name), numbers, ours, "subject_name", sql.ADD_NAMES)
     # Of a subject known by its registration number alone that is no history, it is what it is.
+    registrations = _said(events, lambda s: s.registration_no)
     of_codes = {key: days for key, days in registrations.items() if subjects[key[0]].kind == "code"}
     _dated(cur, of_codes, numbers, ours, "subject_registration", sql.ADD_REGISTRATIONS)
-    return People(person_ids, numbers)
+    return People(persons, numbers)
+
+
+def enter_subjects(
+    cur: cursor,
+    subjects: Mapping[bytes, Subject],
+    persons: Mapping[bytes, int],
+    copy: Callable[[cursor, str, Sequence[str], Iterable[Sequence[Any]]], None] = copy_rows,
+) -> tuple[dict[bytes, int], dict[bytes, int]]:
+    """Enter subjects by their lookups; returns the numbers of all, and of those that this transaction has entered.
+
+    Under READ COMMITTED a row that another transaction has just inserted makes ON CONFLICT wait for its end; the
+    look-up after it, a statement of its own, then sees that row.
+
+    Args:
+        persons: The persons' numbers by lookup.
+        copy: How rows get into a table.
+    """
+    known = _known_subjects(cur, subjects)
+    new = [s for k, s in subjects.items() if k not in known]
+    if not new:
+        return known, {}
+    rows = (
+        (
+            s.lookup,
+            s.kind,
+            s.code,
+            s.registration_no if s.kind == "registration" else None,
+            persons[s.person] if s.person else None,
+            s.unit,
+        )
+        for s in new
+    )
+    copy(cur, "pg_temp.stage_subject", sql.SUBJECT_COLUMNS, rows)
+    cur.execute(sql.ADD_SUBJECTS)
+    ours = {bytes(lookup): number for lookup, number in cur.fetchall()}
+    # The rest another transaction has entered meanwhile.
+    return known | ours | _known_subjects(cur, [s.lookup for s in new if s.lookup not in ours]), ours
 
 
 def enter_persons(cur: cursor, found: Sequence[Person]) -> dict[bytes, int]:
@@ -147,7 +152,7 @@ def _dated(
         cur.execute(add)
 
 
-def known_subjects(cur: cursor, lookups: Iterable[bytes]) -> dict[bytes, int]:
+def _known_subjects(cur: cursor, lookups: Iterable[bytes]) -> dict[bytes, int]:
     """The numbers of the subjects that are in the warehouse."""
     listed = ",".join(k.hex() for k in lookups)
     if not listed:

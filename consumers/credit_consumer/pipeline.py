@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from credit_warehouse.settings import SettingMissing, Settings
 
@@ -36,6 +37,20 @@ def prepared(messages: Iterable[Message], center: Center) -> tuple[list[Ready], 
     """Steps 1 to 3 for messages, each in its turn: what can be loaded, and what cannot go on."""
     found = [prepare_message(m, center) for m in messages]
     return [f for f in found if isinstance(f, Ready)], [f for f in found if isinstance(f, DeadLetter)]
+
+
+def rejoin(
+    ready: Sequence[Ready], dead: Sequence[DeadLetter], back: Iterable[Message], center: Center
+) -> tuple[list[Ready], list[DeadLetter]]:
+    """Events that come back from the columns' lane, prepared and in their places among the others: their order is what
+    they come back for."""
+    more, unfit = prepared(back, center)
+    return sorted([*ready, *more], key=_place), [*dead, *unfit]
+
+
+def _place(event: Ready) -> tuple[UUID, int, int]:
+    message = event.event.message
+    return message.topic_id, message.partition, message.offset
 
 
 def center_of(settings: Settings) -> Center:

@@ -20,18 +20,19 @@ RIC_TYPES = frozenset({"身份证", "居民身份证"})
 """ID types whose number follows GB 11643 (STANDARDS 9, point 16); both name the same document."""
 
 # GB 32100 leaves out I, O, S, V and Z; the index of a character is its value.
-_USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 # 1 机构编制 2 外交 3 司法行政 4 文化 5 民政 6 旅游 7 宗教 8 工会 9 市场监管 A 军委 N 农业 Y 其他.
 # python-stdnum demands a digit here and so refuses legal A…, N… and Y… codes.
-_USCC_AUTHORITIES = frozenset("123456789ANY")
+USCC_AUTHORITIES = frozenset("123456789ANY")
 # Authority, kind, six digits of region, nine of the organisation code, check character.
 _USCC_FORM = re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
 # 3^(i-1) mod 31. The check is (31 - sum) mod 31, so with weight 1 for itself a valid code sums to 0.
-_USCC_WEIGHTS = (*(pow(3, i, 31) for i in range(17)), 1)
+USCC_WEIGHTS = (*(pow(3, i, 31) for i in range(17)), 1)
 
 _ORG_FORM = re.compile(r"[0-9A-Z]{8}[0-9X]")
 # GB 11714: sum + check is a multiple of 11; check 10 is written X.
-_ORG_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2, 1)
+ORG_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+ORG_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2, 1)
 
 # Not NFKC: that would also fold what nobody types by mistake, and is not final after upper-casing.
 _HALF_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
@@ -56,8 +57,8 @@ def _byte_values(alphabet: str) -> bytes:
     return bytes(table)
 
 
-_USCC_VALUES = _byte_values(_USCC_ALPHABET)
-_ORG_VALUES = _byte_values("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_USCC_VALUES = _byte_values(USCC_ALPHABET)
+_ORG_VALUES = _byte_values(ORG_ALPHABET)
 
 
 def uscc_problem(code: str) -> str | None:
@@ -72,9 +73,9 @@ def uscc_problem(code: str) -> str | None:
         return "length"
     if not _USCC_FORM.fullmatch(code):
         return "alphabet"
-    if code[0] not in _USCC_AUTHORITIES:
+    if code[0] not in USCC_AUTHORITIES:
         return "category"
-    if sum(map(mul, code.encode().translate(_USCC_VALUES), _USCC_WEIGHTS)) % 31:
+    if sum(map(mul, code.encode().translate(_USCC_VALUES), USCC_WEIGHTS)) % 31:
         return "checksum"
     return None
 
@@ -92,7 +93,7 @@ def org_code_problem(code: str) -> str | None:
         return "alphabet"
     values = code.encode().translate(_ORG_VALUES)
     check = 10 if code[8] == "X" else values[8]
-    return "checksum" if (sum(map(mul, values[:8], _ORG_WEIGHTS)) + check) % 11 else None
+    return "checksum" if (sum(map(mul, values[:8], ORG_WEIGHTS)) + check) % 11 else None
 
 
 def registration_no_problem(number: str) -> str | None:

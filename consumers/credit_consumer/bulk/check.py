@@ -16,12 +16,12 @@ from credit_schemas.sealing import Opener, SealError
 
 from ..check import SOURCE_KEY_MAX, context_of, discreet_problem
 from ..copying import problems_json
+from ..decode import LAST_MS
 from .frames import kept
 from .screen import Contexts, Screen
 
 # Earlier years are written with fewer digits by some and with four by others, and no decision is that old.
 _FIRST_DAY, _LAST_DAY = date(1000, 1, 1), date(9999, 12, 31)
-_LAST_MS = 253_370_764_799_999  # as in `decode`: a time zone can still be applied to it
 
 
 class Checker:
@@ -64,7 +64,7 @@ class Checker:
         ]
         return pl.all_horizontal(
             key.is_null() | (tidy & ~key.str.contains(r"\p{Cc}")),
-            pl.col("received_ms").is_between(0, _LAST_MS),
+            pl.col("received_ms").is_between(0, LAST_MS),
             *[~e for e in odd],
         )
 

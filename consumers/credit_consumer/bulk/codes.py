@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from credit_schemas.identifiers import ORG_ALPHABET, ORG_WEIGHTS, USCC_ALPHABET, USCC_AUTHORITIES, USCC_WEIGHTS
+
 Fine = npt.NDArray[np.bool_]
 
-_USCC, _ORG = "0123456789ABCDEFGHJKLMNPQRTUWXY", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NONE = 99  # no value of either alphabet
 
 
@@ -18,10 +19,10 @@ def _values(alphabet: str) -> npt.NDArray[np.int64]:
     return table
 
 
-_USCC_VALUES, _ORG_VALUES = _values(_USCC), _values(_ORG)
-_USCC_WEIGHTS = np.array([*(pow(3, i, 31) for i in range(17)), 1])
-_ORG_WEIGHTS = np.array([3, 7, 9, 10, 5, 8, 4, 2, 1])
-_AUTHORITIES = np.isin(np.arange(256), np.frombuffer(b"123456789ANY", dtype=np.uint8))
+_USCC_VALUES, _ORG_VALUES = _values(USCC_ALPHABET), _values(ORG_ALPHABET)
+_USCC_WEIGHTS = np.array(USCC_WEIGHTS)
+_ORG_WEIGHTS = np.array(ORG_WEIGHTS)
+_AUTHORITIES = np.isin(np.arange(256), [ord(c) for c in USCC_AUTHORITIES])
 
 
 def usccs_fine(codes: pl.Series) -> Fine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,14 @@ from ..identity import sought
 from ..normalise import Center, Ready
 from .check import Checker
 from .decode import Decoder, Origin
+from .frames import kept
 from .load import load_bulk
 from .normalise import Bulk, Normaliser
 
 log = logging.getLogger(__name__)
+
+# By what an event or a record can be meant.
+Name = tuple[Any, ...]
 
 
 @dataclass
@@ -53,31 +57,24 @@ class Prepared:
     def leave(self, ready: Iterable[Ready]) -> list[int]:
         """Take out what shares a name with an event of the other lane: the two must keep their order."""
         names = {name for event in ready for name in _names(event)}
-        left: list[int] = []
-        for bulk in self.bulks:
-            named = [not names.isdisjoint(row_names) for row_names in _rows_names(bulk)] if names else []
-            if any(named):
-                left += bulk.frame.filter(pl.Series(named))["at"].to_list()
-                bulk.frame = bulk.frame.filter(~pl.Series(named))
-        self._drop_empty()
-        return left
+        return self._without(lambda name: name in names) if names else []
 
-    def alone(self) -> list[int]:
+    def alone(self) -> None:
         """Take out all rows that share a name with another row of this lane; they are about one record."""
-        if all(_distinct(bulk) for bulk in self.bulks) and len(self.bulks) == 1:
-            return []
+        if len(self.bulks) == 1 and _distinct(self.bulks[0]):
+            return
         seen = Counter(name for bulk in self.bulks for names in _rows_names(bulk) for name in names)
+        self._without(lambda name: seen[name] > 1)
+
+    def _without(self, shared: Callable[[Name], bool]) -> list[int]:
+        """Take out the rows that have such a name; returns their places."""
         left: list[int] = []
         for bulk in self.bulks:
-            twice = [any(seen[name] > 1 for name in names) for names in _rows_names(bulk)]
-            if any(twice):
-                left += bulk.frame.filter(pl.Series(twice))["at"].to_list()
-                bulk.frame = bulk.frame.filter(~pl.Series(twice))
-        self._drop_empty()
-        return left
-
-    def _drop_empty(self) -> None:
+            out = pl.Series([any(map(shared, names)) for names in _rows_names(bulk)], dtype=pl.Boolean)
+            left += bulk.frame["at"].filter(out).to_list()
+            bulk.frame = kept(bulk.frame, ~out)
         self.bulks = [bulk for bulk in self.bulks if not bulk.frame.is_empty()]
+        return left
 
 
 class Lane:
@@ -119,9 +116,6 @@ class Lane:
         frame = self._decoder.decode(name, origins, rows)
         frame = checker.check(frame) if not frame.is_empty() else frame
         return normaliser.normalise(frame) if not frame.is_empty() else None
-
-
-Name = tuple[Any, ...]
 
 
 def _distinct(bulk: Bulk) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,7 @@ from psycopg2.extensions import cursor
 from credit_warehouse.tables import column_name
 
 from .. import people_statements as sql
-from ..people import enter_persons, known_subjects
+from ..people import enter_persons, enter_subjects
 from .copying import copy_frame
 from .normalise import Bulk
 
@@ -33,7 +34,8 @@ def enter(cur: cursor, rows: pl.DataFrame, bulk: Bulk) -> pl.DataFrame:
     sealed = [f for f in bulk.dataset.fields if f.sealed]
     seen = {p for f in sealed for p in rows[f.column].drop_nulls().unique().to_list()}
     persons = enter_persons(cur, [bulk.persons[p] for p in seen])
-    subjects, ours = _subjects(cur, rows, bulk, persons)
+    about = {k: bulk.subjects[k] for k in rows["subject"].drop_nulls().unique().to_list()}
+    subjects, ours = enter_subjects(cur, about, persons, _copy_subjects)
     numbers = [subjects.get(s) for s in rows["subject"].to_list()]
     rows = rows.with_columns(
         pl.Series("subject_id", numbers, dtype=pl.Int64),
@@ -42,40 +44,20 @@ def enter(cur: cursor, rows: pl.DataFrame, bulk: Bulk) -> pl.DataFrame:
             for f in sealed
         ],
     )
-    about = rows.filter(pl.col("subject_id").is_not_null())
+    told = rows.filter(pl.col("subject_id").is_not_null())
     new = pl.col("subject_id").is_in(list(ours.values()))
-    _dated(cur, about, "subject_name", "name", new, sql.ADD_NAMES)
+    _dated(cur, told, "subject_name", "name", new, sql.ADD_NAMES)
     # Of a subject known by its registration number alone that is no history, it is what it is.
     coded = [k for k, s in bulk.subjects.items() if s.kind == "code"]
-    numbered = about.filter(pl.col("registration_no").is_not_null())
+    numbered = told.filter(pl.col("registration_no").is_not_null())
     if not numbered.is_empty():
         numbered = numbered.filter(pl.col("subject").is_in(coded))
         _dated(cur, numbered, "subject_registration", "registration_no", new, sql.ADD_REGISTRATIONS)
     return rows
 
 
-def _subjects(
-    cur: cursor, rows: pl.DataFrame, bulk: Bulk, persons: dict[bytes, int]
-) -> tuple[dict[bytes, int], dict[bytes, int]]:
-    """The numbers of the rows' subjects, and of those among them that this transaction has entered."""
-    lookups = rows["subject"].drop_nulls().unique().to_list()
-    known = known_subjects(cur, lookups)
-    new = [bulk.subjects[k] for k in lookups if k not in known]
-    if not new:
-        return known, {}
-    cells: dict[str, list[Any]] = {
-        "lookup": [s.lookup for s in new],
-        "kind": [s.kind for s in new],
-        "code": [s.code for s in new],
-        "registration_no": [s.registration_no if s.kind == "registration" else None for s in new],
-        "person_id": [persons[s.person] if s.person else None for s in new],
-        "unit": [s.unit for s in new],
-    }
-    copy_frame(cur, "pg_temp.stage_subject", sql.SUBJECT_COLUMNS, pl.DataFrame(cells, schema=_SUBJECT))
-    cur.execute(sql.ADD_SUBJECTS)
-    ours = {bytes(lookup): number for lookup, number in cur.fetchall()}
-    # The rest another transaction has entered meanwhile.
-    return known | ours | known_subjects(cur, [s.lookup for s in new if s.lookup not in ours]), ours
+def _copy_subjects(cur: cursor, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    copy_frame(cur, table, columns, pl.DataFrame(list(rows), schema=_SUBJECT, orient="row"))
 
 
 def _dated(cur: cursor, about: pl.DataFrame, table: str, column: str, new: pl.Expr, add: str) -> None:

@@ -98,15 +98,13 @@ class Screen:
         column = pl.col(raw["column"])
         assumed = self._dataset.by_column[raw["column"]].blank_means
         if "in" in raw:
-            filled = column.fill_null(assumed) if assumed is not None else column
-            return filled.is_in(raw["in"]).fill_null(value=False)
+            meant = column.fill_null(assumed) if assumed is not None else column
+            return meant.is_in(raw["in"]).fill_null(value=False)
         if "filled" in raw:
             return column.is_not_null() if raw["filled"] else column.is_null()
         if "has" in raw:
             return _holds(column, raw["has"]).fill_null(value=False)
-        if "lacks" in raw:
-            return (~_holds(column, raw["lacks"])).fill_null(value=False)
-        raise NotImplementedError(raw)  # the evaluator has refused it before us
+        return (~_holds(column, raw["lacks"])).fill_null(value=False)
 
     def _broken(self, rule: Rule) -> pl.Expr | None:
         """The rule as an expression, or None when it takes the rule's own test."""
